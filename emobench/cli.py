@@ -1,0 +1,384 @@
+"""The command line: parse, call one API function, print. Data goes to stdout, progress and errors to stderr.
+
+Heavy modules are imported inside the commands, so that `emobench list` answers at once and imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emobench import __version__, environment
+from emobench.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
+
+app = typer.Typer(
+    name="emobench",
+    help="Benchmark and evaluation suite for emotional talking-head synthesis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+weights_app = typer.Typer(
+    help="External weights: list, fetch, verify, path.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(weights_app, name="weights")
+ClickException: Any = typer.BadParameter.__mro__[
+    2
+]  # typer bundles click since 0.16: reach its base class through a name it exports
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of run directories.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, for example radiance.steps=300; repeatable.")]
+Metrics = Annotated[str, typer.Option("--metrics", help="Comma-separated metric names; default: all.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Threads = Annotated[int, typer.Option("--threads", help="0 = the processors this process may use.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"emobench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Benchmark and evaluation suite for emotional talking-head synthesis."""
+
+
+@app.command("run")
+def run_command(
+    method: Annotated[list[str], typer.Option("--method", "-m", help="Method or method/preset; repeatable.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset name.")],
+    data_root: Annotated[Path | None, typer.Option("--data-root", help="Where the dataset lies on disk.")] = None,
+    metrics: Metrics = "",
+    sets: Sets = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with sections method: and dataset:.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="First seed.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds.")] = 1,
+    references: Annotated[bool, typer.Option(help="Also run ground truth and trivial references.")] = True,
+    report: Annotated[bool, typer.Option(help="Write the report.")] = True,
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    threads: Threads = 0,
+    backend: Annotated[str, typer.Option("--backend", help="Radiance backend: auto, torch, numba.")] = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train, render, score and report. A second call does only what is missing."""
+    _prepare_process(threads)
+    from emobench.planning import Request, make_plan
+    from emobench.progress import make_progress
+
+    request = Request(
+        methods=[name for item in method for name in item.split(",") if name],
+        dataset=dataset,
+        data_root=data_root,
+        metrics=_names(metrics),
+        sets=sets or [],
+        config_file=config,
+        seeds=range(seed, seed + seeds),
+        with_references=references,
+        out=out,
+        device=_device(device),
+        threads=threads or environment.thread_count(),
+        backend=backend,
+    )
+    make_plan(request)  # names and options first, before the slow imports
+    from emobench.runner import run
+
+    progress = make_progress(quiet)
+    records = run(request, progress, environment.cache_dir())
+    _present(records, out / dataset / "report" if report else None, as_json, progress)
+
+
+@app.command("score")
+def score_command(
+    pred: Annotated[Path, typer.Option("--pred", help="Folder of synthesised videos.")],
+    ref: Annotated[Path, typer.Option("--ref", help="Folder of ground-truth videos of the same names.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the method in the report.")] = "",
+    labels: Annotated[Path | None, typer.Option("--labels", help="CSV with columns clip, emotion.")] = None,
+    metrics: Metrics = "",
+    report: Annotated[bool, typer.Option(help="Write the report.")] = True,
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score existing videos against ground truth, matched by file name. Trains nothing."""
+    _prepare_process(threads)
+    from emobench.progress import make_progress
+    from emobench.videos import score_folders
+
+    progress = make_progress(quiet)
+    records = score_folders(
+        pred,
+        ref,
+        name=name,
+        labels=labels,
+        metrics=_names(metrics),
+        out=out,
+        device=_device(device),
+        threads=threads or environment.thread_count(),
+        progress=progress,
+        cache_dir=environment.cache_dir(),
+    )
+    _present(records, out / "videos" / "report" if report else None, as_json, progress)
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, or folders that hold some.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")] = Path("report"),
+    formats: Annotated[str, typer.Option("--formats", help="Comma-separated report names; default: all.")] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Table on the terminal, CSV, LaTeX and one self-contained HTML page from run directories."""
+    from emobench.progress import make_progress
+    from emobench.store import find_runs, load_run
+
+    records = [load_run(directory) for path in runs for directory in find_runs(path)]
+    _write_reports(records, out, _names(formats), make_progress(quiet))
+
+
+@app.command("compare")
+def compare_command(
+    a: Annotated[Path, typer.Argument(help="Run directory A.")],
+    b: Annotated[Path, typer.Argument(help="Run directory B.")],
+    metrics: Metrics = "",
+    tolerance: Annotated[float, typer.Option(help="Differences below this share of A's value are equivalent.")] = 0.01,
+    as_json: Json = False,
+) -> None:
+    """Is B better or worse than A? Paired bootstrap per metric, Holm over metrics."""
+    from emobench.compare import compare_runs, render_table, to_json
+    from emobench.store import load_run
+
+    comparison = compare_runs(load_run(a), load_run(b), metrics=_names(metrics) or None, tolerance=tolerance)
+    if as_json:
+        print(json.dumps(to_json(comparison), indent=1, sort_keys=True))
+    else:
+        from rich.console import Console
+
+        Console().print(render_table(comparison))
+
+
+@app.command("synth")
+def synth_command(
+    checkpoint: Annotated[Path, typer.Option("--checkpoint", help="Run directory of a trained method.")],
+    audio: Annotated[Path, typer.Option("--audio", help="Speech: wav, mp3, m4a or a video with sound.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="mp4 to write.")],
+    emotion: Annotated[str, typer.Option("--emotion", help="Emotion tag.")] = "neutral",
+    intensity: Annotated[int, typer.Option("--intensity", min=1, max=3, help="Level 1..3.")] = 3,
+    subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
+    transcript: Annotated[str, typer.Option("--transcript", help="What is said, where known.")] = "",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the head sway.")] = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Animate a trained head with any speech and any emotion tag."""
+    _prepare_process(threads)
+    from emobench.progress import make_progress
+    from emobench.synth import synthesise
+
+    done = synthesise(
+        checkpoint,
+        audio,
+        output,
+        emotion=emotion,
+        intensity=intensity,
+        subject=subject,
+        transcript=transcript or None,
+        seed=seed,
+        device=_device(device),
+        threads=threads or environment.thread_count(),
+        progress=make_progress(quiet),
+        cache_dir=environment.cache_dir(),
+    )
+    print(
+        f"{output}: {done.n_frames} frames of {done.subject}, {emotion} level {intensity}, "
+        f"{done.clip_seconds:.1f} s of speech in {done.work_seconds:.1f} s "
+        f"(real-time factor {done.work_seconds / done.clip_seconds:.2f})"
+    )
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str, typer.Argument(help="methods, metrics, datasets, reports or weights.")],
+    as_json: Json = False,
+) -> None:
+    """What is registered, and what of it works here."""
+    from emobench.listing import KINDS, rows
+
+    if kind not in KINDS:
+        from emobench.errors import suggest
+
+        raise UsageError(
+            suggest("kind", kind, KINDS).replace("emobench list kinds", f"emobench list {'|'.join(KINDS)}")
+        )
+    found = rows(kind)
+    if as_json:
+        print(json.dumps(found, indent=1, sort_keys=True))
+        return
+    from emobench.listing import print_rows
+
+    print_rows(kind, found)
+
+
+@weights_app.command("list")
+def weights_list(as_json: Json = False) -> None:
+    """Every known weight: present or not, size, licence, who uses it."""
+    list_command("weights", as_json)
+
+
+@weights_app.command("fetch")
+def weights_fetch(names: Annotated[list[str], typer.Argument(help="Names from emobench weights list.")]) -> None:
+    """Download weights, resumed and checked by sha256."""
+    from emobench import weights
+    from emobench.progress import make_progress
+
+    progress = make_progress()
+    for name in names:
+        print(f"{name}: {weights.fetch(name, progress)}")
+
+
+@weights_app.command("verify")
+def weights_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all that are present.")] = None,
+) -> None:
+    """Hash the files on disk against the manifest."""
+    from emobench import weights
+
+    chosen = names or [name for name in weights.manifest() if weights.is_present(name)]
+    if not chosen:
+        print("No weight is present. See: emobench weights list", file=sys.stderr)
+    for name in chosen:
+        print(f"{name}: {weights.verify(name)}")
+
+
+@weights_app.command("path")
+def weights_path(name: Annotated[str, typer.Argument()]) -> None:
+    """Where a weight lies."""
+    from emobench import weights
+
+    print(weights.locate(name))
+
+
+# ------------------------------------------------------------------ shared by commands
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _prepare_process(threads: int) -> None:
+    """Settings that must stand before torch and numba start: measured to matter on shared cores (see docs)."""
+    count = str(threads or environment.thread_count())
+    os.environ.setdefault("OMP_NUM_THREADS", count)
+    os.environ.setdefault("NUMBA_NUM_THREADS", count)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name
+    if name not in ("auto", "cuda"):
+        raise UsageError(f"Unknown device {name!r}. Choose auto, cpu or cuda.")
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise UsageError("No CUDA device is available to torch. Use --device cpu, or install a CUDA build of torch.")
+    return "cpu"
+
+
+def _present(records: Sequence[Any], report_dir: Path | None, as_json: bool, progress: Any) -> None:
+    """Print results (JSON or table), write the report, name the files to open, and exit 1 when a unit failed."""
+    if as_json:
+        runs = [
+            {
+                "dir": str(record.dir),
+                "method": record.run.method,
+                "dataset": record.run.dataset,
+                "status": record.run.status,
+                "metrics": {name: _result(result) for name, result in record.results.items()},
+            }
+            for record in records
+        ]
+        print(json.dumps({"runs": runs}, indent=1, sort_keys=True))
+    complete = [record for record in records if record.run.status == "complete"]
+    if report_dir is not None and complete:
+        _write_reports(complete, report_dir, [], progress, to_terminal=not as_json)
+    for record in complete:
+        progress.note(f"run {record.run.method} seed {record.run.seed}: {record.dir}")
+    failed = [record for record in records if record.run.status != "complete"]
+    for record in failed:
+        print(f"failed: {record.run.method} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _result(result: Any) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in result.__slots__}
+
+
+def _write_reports(
+    records: Sequence[Any], out: Path, formats: Sequence[str], progress: Any, *, to_terminal: bool = True
+) -> None:
+    from emobench import registry
+
+    names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
+    written = []
+    for name in names:
+        spec = registry.find("report", name)
+        if not spec.suffix and not to_terminal:
+            continue
+        written.append(registry.load_object(spec.factory)().write(records, out))
+    for path in (p for p in written if p is not None):
+        progress.note(f"open {path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point: errors a user can act on become one line on stderr and their exit code."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except EmobenchError as error:
+        print(f"emobench: {error}", file=sys.stderr)
+        code = error.exit_code
+    except ClickException as error:
+        print(f"emobench: {error.format_message()} See: emobench --help", file=sys.stderr)
+        code = EXIT_USAGE
+    except KeyboardInterrupt:
+        print("\nemobench: interrupted. Run the same command again: only what is missing is done.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        code = EXIT_OK
+    else:
+        return EXIT_OK
+    return code
+
+
+def entry() -> None:
+    """Console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,292 @@
+"""Paired comparison of two runs, or of two groups of runs over seeds: alignment by clip, JSON and table.
+
+Works from RunRecords alone; refuses scores whose signatures differ, and never scores anything itself.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from emobench.errors import UsageError, suggest
+from emobench.stats import CONFIDENCE, MIN_CLUSTERS, holm, paired_bootstrap, sign_test
+from emobench.store import RunRecord
+from emobench.verdicts import Comparison, MetricComparison, Tolerance, Verdict, judged
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Comparison", "MetricComparison", "Tolerance", "compare_groups", "compare_runs", "render_table", "to_json"]
+
+JSON_FIELDS = (
+    "a",
+    "b",
+    "delta",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+    "verdict",
+    "tolerance",
+    "n",
+    "unit",
+    "higher_is_better",
+    "seed_std_a",
+    "seed_std_b",
+    "reason",
+)
+ARROWS = {True: "↑", False: "↓"}
+STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
+
+
+def compare_runs(a: RunRecord, b: RunRecord, tolerance: Tolerance | None = None, *, seed: int = 0) -> Comparison:
+    """Compare run b with run a, clip by clip. Raises UsageError when they share no dataset or no clip."""
+    return compare_groups([a], [b], tolerance, seed=seed)
+
+
+def compare_groups(
+    a: Sequence[RunRecord],
+    b: Sequence[RunRecord],
+    *,
+    metrics: Sequence[str] | None = None,
+    tolerance: Tolerance | float = Tolerance(),
+    seed: int = 0,
+    alpha: float = 0.05,
+) -> Comparison:
+    """Compare two groups of runs that differ in seed only; a clip's value is its mean over the group's seeds.
+
+    Intervals and tests are over clips (or subjects, from ten on), never over seeds; the spread over seeds is
+    reported beside them. A bare number as `tolerance` is a share of a's value. Holm corrects over `metrics`
+    (default: all). Raises UsageError for an empty group, different datasets, no clip in common or a metric
+    that neither side has.
+    """
+    if not a or not b:
+        raise UsageError("Nothing to compare: name at least one run on each side.")
+    datasets = {record.run.dataset for record in (*a, *b)}
+    if len(datasets) > 1:
+        raise UsageError(f"Runs on different datasets cannot be compared: {', '.join(sorted(datasets))}.")
+    subjects = {row.clip: row.subject for record in (*a, *b) for row in record.plan}
+    clips_a = set.intersection(*({row.clip for row in record.plan} for record in a))
+    clips_b = set.intersection(*({row.clip for row in record.plan} for record in b))
+    shared = clips_a & clips_b
+    if not shared:
+        raise UsageError("These runs have no clip in common: nothing to compare. Check their test splits.")
+    known = sorted({name for record in (*a, *b) for name in record.results})
+    names = known if metrics is None else list(dict.fromkeys(metrics))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{suggest('metric', name, known)} (Neither run has it.)")
+    if not isinstance(tolerance, Tolerance):
+        tolerance = Tolerance(relative=tolerance)
+    rows = [_compare_metric(name, a, b, shared, subjects, tolerance=tolerance, seed=seed) for name in names]
+    corrected = holm([row.p for row in rows])
+    n_subjects = len({subjects[clip] for clip in shared})
+    name_a, name_b = _names(a[0], b[0])
+    return Comparison(
+        name_a=name_a,
+        name_b=name_b,
+        dataset=datasets.pop(),
+        seeds_a=tuple(record.run.seed for record in a),
+        seeds_b=tuple(record.run.seed for record in b),
+        n_clips=len(shared),
+        only_a=tuple(sorted(clips_a - clips_b)),
+        only_b=tuple(sorted(clips_b - clips_a)),
+        n_subjects=n_subjects,
+        level="subjects" if n_subjects >= MIN_CLUSTERS else "clips",
+        confidence=CONFIDENCE,
+        alpha=alpha,
+        metrics={row.metric: judged(row, p, alpha) for row, p in zip(rows, corrected, strict=True)},
+    )
+
+
+def _names(a: RunRecord, b: RunRecord) -> tuple[str, str]:
+    names = [r.run.method + (f"/{r.run.preset}" if r.run.preset else "") for r in (a, b)]
+    if names[0] == names[1]:
+        names = [f"{name} {r.run.identity[:6]}" for name, r in zip(names, (a, b), strict=True)]
+    return names[0], names[1]
+
+
+def _compare_metric(
+    name: str,
+    a: Sequence[RunRecord],
+    b: Sequence[RunRecord],
+    shared: set[str],
+    subjects: Mapping[str, str],
+    *,
+    tolerance: Tolerance,
+    seed: int,
+) -> MetricComparison:
+    first = next(record.results[name] for record in (*a, *b) if name in record.results)
+    row = MetricComparison(metric=name, unit=first.unit, higher_is_better=first.higher_is_better)
+    for side, records in (("A", a), ("B", b)):
+        without = [record.results.get(name) for record in records]
+        if any(result is None or result.n_scored == 0 for result in without):
+            reasons = {result.reason for result in without if result is not None and result.reason}
+            why = "".join(f": {reason}" for reason in sorted(reasons)[:1])
+            return replace(row, reason=f"not measured in {side}{why}")
+    signatures = sorted({record.results[name].signature for record in (*a, *b)})
+    if len(signatures) > 1:
+        return replace(row, reason=f"refused: signatures differ ({' ≠ '.join(signatures)})")
+    values_a, values_b = _clip_values(name, a), _clip_values(name, b)
+    row = replace(
+        row,
+        only_a=tuple(sorted((values_a.keys() - values_b.keys()) & shared)),
+        only_b=tuple(sorted((values_b.keys() - values_a.keys()) & shared)),
+        seed_std_a=_seed_std(name, a),
+        seed_std_b=_seed_std(name, b),
+    )
+    paired = sorted(values_a.keys() & values_b.keys() & shared)
+    if not paired:
+        return _pooled(row, a, b)
+    side_a, side_b = [values_a[clip] for clip in paired], [values_b[clip] for clip in paired]
+    row = replace(row, n=len(paired))
+    if not all(math.isfinite(value) for value in (*side_a, *side_b)):
+        return _with_infinite(row, side_a, side_b)
+    result = paired_bootstrap(side_a, side_b, [subjects[clip] for clip in paired], seed)
+    mean_a = statistics.fmean(side_a)
+    return replace(
+        row,
+        a=mean_a,
+        b=statistics.fmean(side_b),
+        delta=result.delta,
+        ci_low=result.ci_low,
+        ci_high=result.ci_high,
+        p=result.p,
+        tolerance=tolerance.of(name, mean_a),
+        reason=_pooling_note(name, (*a, *b), len(paired)),
+    )
+
+
+def _clip_values(name: str, records: Sequence[RunRecord]) -> dict[str, float]:
+    """Mean over seeds per clip, for clips scored in every run of the group; infinite scores are math.inf."""
+    per_run = [
+        {
+            row.clip: math.inf if row.value is None else row.value
+            for row in record.scores
+            if row.metric == name and (row.value is not None or row.reason == "infinite")
+        }
+        for record in records
+    ]
+    clips = set.intersection(*(set(values) for values in per_run))
+    return {clip: sum(values[clip] for values in per_run) / len(per_run) for clip in clips}
+
+
+def _seed_std(name: str, records: Sequence[RunRecord]) -> float | None:
+    values = [record.results[name].value for record in records]
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def _pooled(row: MetricComparison, a: Sequence[RunRecord], b: Sequence[RunRecord]) -> MetricComparison:
+    """FID and the like: both values and their difference, but nothing to test clip by clip."""
+    values = [[record.results[row.metric].value for record in group] for group in (a, b)]
+    if any(value is None for group in values for value in group):
+        return replace(row, reason="no clip was scored by both sides")
+    mean_a, mean_b = (statistics.fmean(v for v in group if v is not None) for group in values)
+    reason = "exists only over all clips: nothing to pair"
+    return replace(row, a=mean_a, b=mean_b, delta=mean_b - mean_a, reason=reason)
+
+
+def _with_infinite(row: MetricComparison, a: Sequence[float], b: Sequence[float]) -> MetricComparison:
+    """Some clips are infinite (identical frames): a mean difference means nothing, the signs still do."""
+    signs = [0.0 if x == y else math.copysign(1.0, y - x) for x, y in zip(a, b, strict=True)]
+    counts = [sum(not math.isfinite(value) for value in side) for side in (a, b)]
+    reason = f"infinite on {counts[0]} clips of A and {counts[1]} of B: sign test, no difference of means"
+    delta = 0.0 if not any(signs) else None
+    lean: Verdict = "better" if (sum(signs) > 0) == row.higher_is_better else "worse"
+    if delta == 0.0:
+        return replace(row, delta=delta, ci_low=0.0, ci_high=0.0, p=1.0, tolerance=0.0, reason=reason)
+    return replace(row, p=sign_test(signs), verdict=lean if sum(signs) else "inconclusive", reason=reason)
+
+
+def _pooling_note(name: str, records: Sequence[RunRecord], n: int) -> str | None:
+    """Say so where the table's value is no mean of clips (pooled MSE, frames over seconds)."""
+    for record in records:
+        result = record.results[name]
+        values = [row.value for row in record.scores if row.metric == name and row.value is not None]
+        if result.value is None or result.n_scored != n or not values:
+            continue
+        if not math.isclose(statistics.fmean(values), result.value, rel_tol=1e-6, abs_tol=1e-9):
+            return "mean over clips; the run's own value pools them differently"
+    return None
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The object that `emobench compare --json` prints; JSON-ready, full precision."""
+    return {
+        "a": comparison.name_a,
+        "b": comparison.name_b,
+        "dataset": comparison.dataset,
+        "seeds": {"a": list(comparison.seeds_a), "b": list(comparison.seeds_b)},
+        "n_clips": comparison.n_clips,
+        "n_subjects": comparison.n_subjects,
+        "level": comparison.level,
+        "only_a": list(comparison.only_a),
+        "only_b": list(comparison.only_b),
+        "alpha": comparison.alpha,
+        "caption": comparison.caption,
+        "metrics": {
+            name: {key: getattr(row, key) for key in JSON_FIELDS}
+            | {"only_a": list(row.only_a), "only_b": list(row.only_b)}
+            for name, row in comparison.metrics.items()
+        },
+    }
+
+
+def render_table(comparison: Comparison) -> Table:
+    """The comparison for a terminal of 80 columns: one row a metric, reasons and seed spread beneath."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(f"{comparison.name_b} against {comparison.name_a} on {comparison.dataset}"),
+        caption=Text(_caption(comparison)),
+        box=None,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+    )
+    table.add_column("metric", no_wrap=True)
+    for heading in ("a", "b", "Δ = b − a", "p", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in comparison.metrics.values():
+        delta = "–" if row.delta is None else f"{row.delta:+.3g}"
+        if row.ci_low is not None and row.ci_high is not None:
+            delta += f" [{row.ci_low:+.3g}, {row.ci_high:+.3g}]"
+        table.add_row(
+            Text(f"{row.metric} {ARROWS[row.higher_is_better]}"),
+            _number(row.a),
+            _number(row.b),
+            Text(delta),
+            "–" if row.p_holm is None else "<.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}",
+            str(row.n),
+            Text(row.verdict if row.is_compared else "not compared", style=STYLES[row.verdict]),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _caption(comparison: Comparison) -> str:
+    """Everything that a reader must know and that has no column."""
+    lines = [comparison.caption]
+    for side, only in (("a", comparison.only_a), ("b", comparison.only_b)):
+        if only:
+            lines.append(f"{len(only)} clips only in {side}: {', '.join(only)}")
+    for row in comparison.metrics.values():
+        if row.reason:
+            lines.append(f"{row.metric}: {row.reason}")
+        for side, only in (("a", row.only_a), ("b", row.only_b)):
+            if only:
+                lines.append(f"{row.metric}: {len(only)} clips scored only in {side}: {', '.join(only)}")
+        if row.seed_std_a is not None or row.seed_std_b is not None:
+            lines.append(
+                f"{row.metric}: standard deviation over seeds: a {_number(row.seed_std_a)}, b {_number(row.seed_std_b)}"
+            )
+    return "\n".join(lines)

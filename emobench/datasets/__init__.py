@@ -1,0 +1,1 @@
+"""Built-in datasets: light specs here, loaders beside them."""

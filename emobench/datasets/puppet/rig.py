@@ -1,0 +1,109 @@
+"""The face in motion: points of one identity plus α become displaced points. Knows no triangles and no pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .action_units import Fields, Points, evaluate
+from .alpha import GAZE_Y, ROW
+from .surface import LID_RADIUS, Array, Surface
+
+JAW_PIVOT = np.array([0.0, -18.0, -12.0])
+JAW_DEGREES = {26: 12.0, 27: 24.0}  # at weight 1
+CORNER_PULL = 0.16  # mm inwards per degree of opening past FREE_DEGREES
+FREE_DEGREES = 3.0
+CLOSED_SHARE = 0.92  # of the gap between the lids that the upper lid covers in a blink
+LID_UNITS = (0.0, 10.0)  # raising and tightening scale with the neutral gap up to 10 mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """Neutral points of one identity and everything that moves them."""
+
+    rest: Array  # (n, 3) mm, lips closed, without hair
+    fields: Fields
+    side: NDArray[np.int8]  # +1 left half, −1 right half
+    lip_pairs: NDArray[np.int64]  # (k, 2) upper and lower points of the slit that must not cross
+
+
+def make_rig(surface: Surface, points: Points, lip_pairs: NDArray[np.int64]) -> Rig:
+    """Evaluate an identity at the given points; the slit is closed at rest."""
+    rest = surface.points(points.phi, points.v)
+    contour = points.lip != 0
+    rest[contour, 1] = surface.slit(rest[contour, 0])
+    side = np.where(rest[:, 0] > 0, 1, -1).astype(np.int8)
+    return Rig(rest=rest, fields=evaluate(surface, points), side=side, lip_pairs=lip_pairs)
+
+
+def jaw_degrees(alpha: NDArray[np.float32]) -> Array:
+    """(T,) opening of the jaw."""
+    return sum((gain * _both(alpha, unit).max(axis=1) for unit, gain in JAW_DEGREES.items()), np.zeros(len(alpha)))
+
+
+def _both(alpha: NDArray[np.float32], unit: int) -> Array:
+    """(T, 2) left and right weight of an action unit."""
+    return alpha[:, 2 * ROW[unit] : 2 * ROW[unit] + 2].astype(np.float64)
+
+
+def deform(rig: Rig, surface: Surface, alpha: NDArray[np.float32], offset: Array | None = None) -> Array:
+    """(T, n, 3) mm in head space. `offset` (n, 3) is added to the rest position (hair)."""
+    fields = rig.fields
+    n_units, n = fields.displacement.shape[:2]
+    moved = (alpha[:, :n_units] @ fields.displacement.reshape(n_units, -1)).reshape(len(alpha), n, 3)
+    position = moved.astype(np.float64) + (rig.rest if offset is None else rig.rest + offset)
+    degrees = jaw_degrees(alpha)
+    pull = CORNER_PULL * np.maximum(0, degrees - FREE_DEGREES)
+    position[..., 0] -= pull[:, None] * (rig.side * fields.corner * fields.front)
+    turn_jaw(position, fields.jaw, degrees)
+    _uncross_lips(position, rig.lip_pairs)
+    _move_lids(position, rig, surface, alpha)
+    return position
+
+
+def turn_jaw(position: Array, weight: Array, degrees: Array) -> None:
+    """Turn points (T, n, 3) about the jaw's hinge by their weight (n,), in place."""
+    angle = np.radians(degrees)[:, None] * weight
+    cos, sin = np.cos(angle), np.sin(angle)
+    y, z = position[..., 1] - JAW_PIVOT[1], position[..., 2] - JAW_PIVOT[2]
+    position[..., 1] = JAW_PIVOT[1] + y * cos - z * sin
+    position[..., 2] = JAW_PIVOT[2] + y * sin + z * cos
+
+
+def _uncross_lips(position: Array, pairs: NDArray[np.int64]) -> None:
+    """Where the upper lip has sunk below the lower one, both meet halfway; in place."""
+    upper, lower = pairs[:, 0], pairs[:, 1]
+    overlap = np.minimum(position[:, upper, 1] - position[:, lower, 1], 0)
+    position[:, upper, 1] -= overlap * 0.5
+    position[:, lower, 1] += overlap * 0.5
+
+
+def _move_lids(position: Array, rig: Rig, surface: Surface, alpha: NDArray[np.float32]) -> None:
+    """Blinks, raising, tightening, following the gaze; then lay the lids back on the eyeballs. In place."""
+    fields = rig.fields
+    openness = np.clip((fields.lid_gap - LID_UNITS[0]) / (LID_UNITS[1] - LID_UNITS[0]), 0, 1)
+    gaze = alpha[:, GAZE_Y, None].astype(np.float64)
+    for column, side in enumerate((1, -1)):
+        chosen = np.flatnonzero((rig.side == side) & (fields.upper_lid + fields.lower_lid > 0))
+        if not len(chosen):
+            continue
+        shut, raised, tight, cheek = (_both(alpha, unit)[:, column, None] for unit in (43, 5, 7, 6))
+        gap, opened = fields.lid_gap[chosen], openness[chosen]
+        follow = gaze * np.where(gaze < 0, 5.5, 3.5)
+        down = shut * CLOSED_SHARE * gap + (1 - shut) * (tight * 1.9 - raised * 3.4 - follow) * opened
+        follow_low = gaze * np.where(gaze < 0, 2.0, 1.0)
+        up = shut * 0.08 * gap + (1 - shut) * (tight * 2.6 + cheek * 0.5 + follow_low) * opened - raised * 0.5 * opened
+        lifted = position[:, chosen]
+        lifted[..., 1] += fields.lower_lid[chosen] * up - fields.upper_lid[chosen] * down
+        position[:, chosen] = _onto_eyeball(lifted, surface.eye_centre(side))
+
+
+def _onto_eyeball(points: Array, centre: Array) -> Array:
+    """Points (…, 3) that fell inside the lid's sphere are moved forward onto it."""
+    relative = points - centre
+    inside = (relative**2).sum(-1) < LID_RADIUS**2
+    surface_z = centre[2] + np.sqrt(np.maximum(LID_RADIUS**2 - relative[..., 0] ** 2 - relative[..., 1] ** 2, 0))
+    points[..., 2] = np.where(inside, np.maximum(points[..., 2], surface_z), points[..., 2])
+    return points

@@ -1,0 +1,39 @@
+"""The only reader of environment variables: where caches, weights and test data lie, and how many threads to use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """Root of the content-addressed caches: EMOBENCH_CACHE, else the user's cache folder."""
+    value = os.environ.get("EMOBENCH_CACHE")
+    if value:
+        return Path(value).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "emobench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emobench"
+
+
+def weight_dirs() -> tuple[Path, ...]:
+    """Folders searched for weights, first match wins: EMOBENCH_WEIGHTS (pre-placed files), then our own downloads."""
+    given = os.environ.get("EMOBENCH_WEIGHTS")
+    own = cache_dir() / "weights"
+    return (Path(given).expanduser(), own) if given else (own,)
+
+
+def is_offline() -> bool:
+    """EMOBENCH_OFFLINE=1: never touch the network."""
+    return os.environ.get("EMOBENCH_OFFLINE", "") not in ("", "0")
+
+
+def thread_count() -> int:
+    """EMOBENCH_THREADS, else the processors this process may use."""
+    value = os.environ.get("EMOBENCH_THREADS")
+    if value and value.isdigit() and int(value) > 0:
+        return int(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

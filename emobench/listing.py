@@ -1,0 +1,78 @@
+"""Rows of `emobench list`: what is registered and whether it works on this machine, found without heavy imports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from emobench import registry, weights
+
+KINDS = ("methods", "metrics", "datasets", "reports", "weights")
+
+
+def rows(kind: str) -> list[dict[str, Any]]:
+    """{name, version, summary, available, reason} of every plugin of a kind, or of every weight."""
+    if kind == "weights":
+        return _weight_rows()
+    found = []
+    for name, entry in registry.entries(kind.removesuffix("s")).items():
+        reason = entry.broken or _missing(entry.spec)
+        spec = entry.spec
+        row = {
+            "name": name,
+            "version": spec.version if spec else None,
+            "summary": spec.summary if spec else "",
+            "available": reason is None,
+            "reason": reason,
+        }
+        if kind == "methods" and spec:
+            row |= {"role": spec.role, "presets": [f"{name}/{preset}" for preset in spec.presets]}
+        if kind == "metrics" and spec:
+            row |= {"unit": spec.unit, "higher_is_better": spec.higher_is_better}
+        found.append(row)
+    return found
+
+
+def _missing(spec: Any) -> str | None:
+    module = registry.missing_module(spec)
+    if module:
+        return f"needs the package {module!r}: python -m pip install {module}"
+    absent = [name for name in spec.weights if not weights.is_present(name)]
+    if absent:
+        return f"weights missing. Fetch: emobench weights fetch {' '.join(absent)}"
+    return None
+
+
+def _weight_rows() -> list[dict[str, Any]]:
+    found = []
+    for name, weight in weights.manifest().items():
+        present = weights.is_present(name)
+        found.append(
+            {
+                "name": name,
+                "version": weight.version,
+                "summary": weight.summary,
+                "available": present,
+                "reason": None if present else f"emobench weights fetch {name}",
+                "size": weight.size,
+                "licence": weight.licence,
+            }
+        )
+    return found
+
+
+def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
+    """A table that fits 80 columns; broken or unavailable plugins are red rows with their reason."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(kind.removesuffix("s"), no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what it is, or why it is not available", overflow="fold")
+    for row in found:
+        mark = "yes" if row["available"] else "no"
+        style = "" if row["available"] else "red"
+        text = row["summary"] if row["available"] else f"{row['summary']} — {row['reason']}".removeprefix(" — ")
+        table.add_row(row["name"], mark, text, style=style)
+    Console().print(table)

@@ -1,0 +1,335 @@
+"""Runs a plan: prepare data, fit, render, score, aggregate; resumes by identity, does only what is missing.
+
+Knows specs and protocols; names no method, metric or dataset.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emobench import registry, weights
+from emobench.cache import ArrayCache, save_arrays, writing_folder
+from emobench.errors import EmobenchError, InputError
+from emobench.face.tracks import load_track
+from emobench.hashing import code_hash, hash_arrays, identity, short
+from emobench.judges import JudgeSet
+from emobench.media import read_audio, write_lossless, write_preview
+from emobench.planning import Plan, Request, Unit, build_dataset, make_plan
+from emobench.provenance import collect
+from emobench.samples import prediction_sample, reference_sample
+from emobench.scoring import (
+    BuiltMetric,
+    CachedFeatures,
+    ClipScores,
+    aggregate,
+    build_metrics,
+    load_stats,
+    save_stats,
+    score_clip,
+    stats_key,
+)
+from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run, read_json
+from emobench.subjects import SubjectCard, choose_references, save_subjects
+from emobench.types import Clip, Context, Dataset, Driving, Image, Method, MetricContext, Progress, Rendered, Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What all units of one request share."""
+
+    request: Request
+    plan: Plan
+    dataset: Dataset
+    train: Sequence[Clip]
+    test: Sequence[Clip]
+    references: Mapping[str, SubjectCard]
+    judges: JudgeSet
+    progress: Progress
+    cache_dir: Path
+
+
+def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord]:
+    """Everything of `emobench run`: returns one record per unit, failed ones included (status "failed")."""
+    plan = make_plan(request)
+    set_threads(request.threads)
+    context = Context(
+        seed=request.seeds[0],
+        device=request.device,
+        threads=request.threads,
+        cache_dir=cache_dir,
+        progress=progress,
+        data_root=request.data_root,
+        backend=request.backend,
+    )
+    dataset = build_dataset(plan, context)
+    _check_writable(request.out)
+    dataset.prepare()
+    train, test = list(dataset.split("train")), list(dataset.split("test"))
+    if not test:
+        raise InputError(f"Dataset {plan.dataset_spec.name!r} has no test clips after preparation.")
+    job = Job(
+        request=request,
+        plan=plan,
+        dataset=dataset,
+        train=train,
+        test=test,
+        references=choose_references(train, test),
+        judges=JudgeSet(train, context, dataset.split_hash()),
+        progress=progress,
+        cache_dir=cache_dir,
+    )
+    return [_run_unit(unit, job) for unit in plan.units]
+
+
+def set_threads(threads: int) -> None:
+    """Use this many threads in torch and numba (numba: at most what the process started with)."""
+    import numba
+    import torch
+
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
+def unit_identity(unit: Unit, split_hash: str) -> str:
+    """method + version + code + resolved config + split + seed; workers and device are not part of it."""
+    return identity(
+        {
+            "method": unit.spec.name,
+            "version": unit.spec.version,
+            "code": code_hash(unit.spec.code),
+            "config": unit.config.model_dump(mode="json"),
+            "split": split_hash,
+            "seed": unit.seed,
+        }
+    )
+
+
+def _run_unit(unit: Unit, job: Job) -> RunRecord:
+    key = unit_identity(unit, job.dataset.split_hash())
+    store = RunStore(job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key))
+    with store.locked():
+        info = _describe(unit, job, key)
+        try:
+            _execute(unit, job, store, info)
+        except EmobenchError as error:
+            store.write("run.json", replace(info, status="failed", error=str(error)))
+            job.progress.note(f"{unit.label} seed {unit.seed} failed: {error}")
+    return load_run(store.dir)
+
+
+def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
+    note = job.progress.note
+    note(f"\n{unit.label}, seed {unit.seed} → {store.dir}")
+    stages: dict[str, float] = {}
+    store.write("plan.json", [_plan_row(clip) for clip in job.test])
+    save_subjects(store.dir, job.references)
+    context = Context(
+        seed=unit.seed,
+        device=job.request.device,
+        threads=job.request.threads,
+        cache_dir=job.cache_dir,
+        progress=job.progress,
+        data_root=job.request.data_root,
+        backend=job.request.backend,
+    )
+    method: Method = registry.load_object(unit.spec.factory)(unit.config, context)
+    with _stage(stages, "fit"):
+        store.write("run.json", replace(info, status="fitting"))
+        _fit(method, job, store)
+    with _stage(stages, "render"):
+        store.write("run.json", replace(info, status="rendering"))
+        _render_all(method, unit, job, store)
+    with _stage(stages, "score"):
+        store.write("run.json", replace(info, status="scoring"))
+        built = _score_all(unit, job, store, stages)
+    used = {name for item in built if item.metric is not None for name in item.spec.weights}
+    found = {name: weights.sha256_of(name) for name in sorted(used)}
+    store.write("provenance.json", collect(job.request.device, job.request.threads, found))
+    store.write("run.json", replace(info, status="complete", judge_report=job.judges.report()))
+
+
+class _stage:
+    """Adds the seconds of a with-block to `stages`."""
+
+    def __init__(self, stages: dict[str, float], name: str) -> None:
+        self.stages, self.name = stages, name
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.stages[self.name] = self.stages.get(self.name, 0.0) + time.perf_counter() - self.start
+
+
+def _describe(unit: Unit, job: Job, key: str) -> RunInfo:
+    return RunInfo(
+        method=unit.spec.name,
+        method_version=unit.spec.version,
+        role=unit.spec.role,
+        dataset=job.plan.dataset_spec.name,
+        seed=unit.seed,
+        identity=short(key),
+        status="planned",
+        config=unit.config.model_dump(mode="json"),
+        passed=list(job.request.sets),
+        preset=unit.preset,
+        subjects=sorted({clip.subject for clip in job.test}),
+        protocol=job.request.protocol,
+        dataset_facts=dict(job.dataset.describe()),
+        judge_report={},
+        split_hash=short(job.dataset.split_hash()),
+    )
+
+
+def _plan_row(clip: Clip) -> PlanRow:
+    return PlanRow(
+        clip=clip.id,
+        subject=clip.subject,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        n_frames=clip.n_frames,
+        transcript=clip.transcript,
+    )
+
+
+def _fit(method: Method, job: Job, store: RunStore) -> None:
+    if store.checkpoint.is_dir():
+        try:
+            method.load(store.checkpoint)
+        except InputError as error:
+            job.progress.note(f"checkpoint unusable ({error}); training again")
+        else:
+            job.progress.note("checkpoint found: not training again")
+            return
+    method.fit(job.train)
+    with writing_folder(store.checkpoint) as folder:
+        method.save(folder)
+
+
+# ------------------------------------------------------------------ rendering
+
+
+def make_driving(clip: Clip, reference: Image) -> Driving:
+    """All that a method may see of a test clip: sound, transcript, tag, true head pose and camera."""
+    track = load_track(clip.extras["track"])
+    return Driving(
+        clip_id=clip.id,
+        subject=clip.subject,
+        audio=read_audio(clip.audio) if clip.audio else np.zeros(0, np.float32),
+        transcript=clip.transcript,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        pose=track.pose,
+        camera=track.camera,
+        fps=clip.fps,
+        n_frames=clip.n_frames,
+        reference=reference,
+    )
+
+
+def _render_all(method: Method, unit: Unit, job: Job, store: RunStore) -> None:
+    missing = [clip for clip in job.test if not store.prediction(clip.id, ".json").exists()]
+    for clip in job.progress.track(missing, f"render {unit.label}"):
+        driving = make_driving(clip, job.references[clip.subject].reference)
+        if unit.spec.role == "oracle" and hasattr(method, "render_oracle"):
+            stream = method.render_oracle(driving, clip)
+        else:
+            stream = method.render(driving)
+        _store_prediction(method, stream, driving, store, job.request)
+
+
+def _store_prediction(
+    method: Method, stream: Iterator[Rendered], driving: Driving, store: RunStore, request: Request
+) -> None:
+    rendered = list(stream)
+    if len(rendered) != driving.n_frames:
+        raise InputError(f"{driving.clip_id}: the method gave {len(rendered)} frames, asked for {driving.n_frames}.")
+    frames = np.stack([item.frame for item in rendered])
+    expected = (driving.camera.height, driving.camera.width, 3)
+    if frames.shape[1:] != expected or frames.dtype != np.uint8:
+        raise InputError(f"{driving.clip_id}: frames are {frames.shape[1:]} {frames.dtype}, expected {expected} uint8.")
+    alpha = None
+    if all(item.alpha is not None for item in rendered):
+        alpha = np.stack([np.asarray(item.alpha, np.float32) for item in rendered])
+        save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha})
+    start = time.perf_counter()
+    audio = driving.audio if len(driving.audio) else None
+    write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
+    write_preview(store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
+    seconds = method.stage_seconds()
+    timing = Timing(
+        audio_seconds=seconds.get("audio", 0.0),
+        field_seconds=seconds.get("field", 0.0),
+        composite_seconds=seconds.get("composite", 0.0),
+        write_seconds=time.perf_counter() - start,
+        n_frames=len(frames),
+        width=driving.camera.width,
+        height=driving.camera.height,
+        device=request.device,
+        threads=request.threads,
+        precision="float32",
+    )
+    card: dict[str, Any] = {
+        "timing": timing if seconds else None,
+        "sha256": hash_arrays([frames, driving.audio, *([alpha] if alpha is not None else [])]),
+    }
+    store.write(f"predictions/{driving.clip_id}.json", card)  # last: its presence means the clip is complete
+
+
+# ------------------------------------------------------------------ scoring
+
+
+def _score_all(unit: Unit, job: Job, store: RunStore, stages: dict[str, float]) -> list[BuiltMetric]:
+    context = MetricContext(
+        judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
+    )
+    built = build_metrics(job.plan.metrics, context)
+    features = CachedFeatures(ArrayCache(job.cache_dir))
+    clips: list[ClipScores] = []
+    for clip in job.progress.track(job.test, f"score {unit.label}"):
+        clips.append(_score_one(clip, built, store, features))
+    store.write_scores([row for clip_scores in clips for row in clip_scores.rows()])
+    results = {item.spec.name: aggregate(item, clips) for item in built}
+    store.write_results(results, stages)
+    return built
+
+
+def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures) -> ClipScores:
+    card = read_json(store.prediction(clip.id, ".json"))
+    timing = Timing(**card["timing"]) if card.get("timing") else None
+    keys = {item.spec.name: stats_key(item, card["sha256"], timing, clip.sha256) for item in built}
+    stored = load_stats(store, clip.id)
+
+    def load() -> Any:
+        reference = reference_sample(clip)
+        return prediction_sample(store, clip, reference.audio), reference
+
+    fresh = score_clip(built, stored, keys, load, features)
+    if fresh != stored:
+        save_stats(store, clip.id, fresh)
+    return ClipScores(
+        clip=clip.id,
+        subject=clip.subject,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        stats={name: stats for name, (_, stats) in fresh.items()},
+    )
+
+
+def _check_writable(out: Path) -> None:
+    """Fail before any compute when the run directory cannot be written."""
+    probe = out / ".emobench-write-test"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the run directory {out}: {error.strerror or error}. Choose another with --out."
+        ) from error

@@ -1,0 +1,80 @@
+"""Decoded clips for scoring: a reference from a dataset's clip, a prediction from a run, or a bare video file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from emobench.cache import load_arrays
+from emobench.errors import InputError
+from emobench.face.tracks import load_track
+from emobench.hashing import hash_arrays
+from emobench.media import read_audio, read_video
+from emobench.store import RunStore, read_json
+from emobench.types import Clip, Floats, Sample, Timing
+
+
+def reference_sample(clip: Clip) -> Sample:
+    """A test clip as ground truth: frames, sound and its track. Raises InputError on unreadable files."""
+    if clip.video is None:
+        raise InputError(f"Clip {clip.id} has no video.")
+    frames = read_video(clip.video).frames
+    track = load_track(clip.extras["track"]) if "track" in clip.extras else None
+    audio = read_audio(clip.audio) if clip.audio else None
+    arrays = [frames, *([audio] if audio is not None else []), *([track.alpha] if track else [])]
+    return Sample(
+        clip_id=clip.id,
+        subject=clip.subject,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        fps=clip.fps,
+        frames=frames,
+        audio=audio,
+        track=track,
+        alpha=track.alpha if track else None,
+        timing=None,
+        sha256=hash_arrays(arrays),
+    )
+
+
+def prediction_sample(store: RunStore, clip: Clip, audio: Floats | None) -> Sample:
+    """A rendered clip of a run with its α, timing and the sound it was driven by."""
+    frames = read_video(store.prediction(clip.id, ".mkv")).frames
+    card = read_json(store.prediction(clip.id, ".json"))
+    alpha_path = store.prediction(clip.id, ".npz")
+    alpha = load_arrays(alpha_path)["alpha"] if alpha_path.exists() else None
+    return Sample(
+        clip_id=clip.id,
+        subject=clip.subject,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        fps=clip.fps,
+        frames=frames,
+        audio=audio,
+        track=None,
+        alpha=alpha,
+        timing=Timing(**card["timing"]) if card.get("timing") else None,
+        sha256=card["sha256"],
+    )
+
+
+def video_sample(path: Path, clip_id: str, emotion: str | None = None) -> Sample:
+    """Any video file as a sample; sound is None when it has no audio stream."""
+    video = read_video(path)
+    audio = None
+    with contextlib.suppress(InputError):
+        audio = read_audio(path)
+    arrays = [video.frames, *([audio] if audio is not None else [])]
+    return Sample(
+        clip_id=clip_id,
+        subject="",
+        emotion=emotion,
+        intensity=None,
+        fps=video.fps,
+        frames=video.frames,
+        audio=audio,
+        track=None,
+        alpha=None,
+        timing=None,
+        sha256=hash_arrays(arrays),
+    )

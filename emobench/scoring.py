@@ -1,0 +1,225 @@
+"""Measures clips and aggregates splits, whatever the metrics are. Missing is a reason, never a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench import registry
+from emobench.cache import ArrayCache, load_arrays, save_arrays
+from emobench.errors import EmobenchError, InputError, Unavailable, UnscoredError
+from emobench.hashing import hash_value
+from emobench.stats import bootstrap_metric
+from emobench.store import RunStore, ScoreRow, read_json
+from emobench.types import Extractor, Metric, MetricContext, MetricSpec, Result, Sample, Stats, Timing
+
+POOLED_ONLY = "pooled only"
+INFINITE = "infinite"
+BOOTSTRAP_SEED = 20_240_319
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltMetric:
+    """A metric ready to measure, or why there is none."""
+
+    spec: MetricSpec
+    metric: Metric | None
+    reason: str | None = None
+
+    @property
+    def signature(self) -> str:
+        return self.metric.signature() if self.metric else ""
+
+
+class CachedFeatures:
+    """Features by content: key of the extractor and sha256 of the sample; a failure is cached with its reason."""
+
+    def __init__(self, cache: ArrayCache) -> None:
+        self.cache = cache
+
+    def __call__(self, extractor: Extractor, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        def make() -> Mapping[str, NDArray[Any]]:
+            try:
+                return extractor.extract(sample)
+            except UnscoredError as error:
+                return {"unscored": np.array(str(error))}
+
+        arrays = self.cache.get("features", f"{extractor.key()}|{sample.sha256}", make)
+        if "unscored" in arrays:
+            raise UnscoredError(str(arrays["unscored"]))
+        return arrays
+
+
+def build_metrics(specs: Iterable[MetricSpec], context: MetricContext) -> list[BuiltMetric]:
+    """Construct each metric; what is unavailable keeps its reason and the command that helps."""
+    built = []
+    for spec in specs:
+        missing = registry.missing_module(spec)
+        if missing:
+            reason = f"needs the package {missing!r}: python -m pip install {missing}"
+            built.append(BuiltMetric(spec=spec, metric=None, reason=reason))
+            continue
+        try:
+            metric = registry.load_object(spec.factory)(context)
+        except Unavailable as error:
+            built.append(BuiltMetric(spec=spec, metric=None, reason=str(error)))
+        else:
+            built.append(BuiltMetric(spec=spec, metric=metric))
+    return built
+
+
+def measure(built: BuiltMetric, prediction: Sample, reference: Sample | None, features: CachedFeatures) -> Stats:
+    """Stats of one clip; a clip that cannot be scored gives a Stats with neither value nor arrays, and the reason."""
+    if built.metric is None:
+        return Stats(value=None, reason=built.reason)
+    if built.spec.needs_reference and reference is None:
+        return Stats(value=None, reason="needs a reference clip")
+    try:
+        return built.metric.measure(prediction, reference, features)
+    except (UnscoredError, Unavailable) as error:
+        return Stats(value=None, reason=str(error) or type(error).__name__)
+
+
+def is_scored(stats: Stats) -> bool:
+    """True where the clip counts: it has a value, or one that JSON cannot hold or that exists only pooled."""
+    return stats.value is not None or stats.reason in (INFINITE, POOLED_ONLY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipScores:
+    """All metrics of one clip."""
+
+    clip: str
+    subject: str
+    emotion: str | None
+    intensity: int | None
+    stats: Mapping[str, Stats]
+
+    def rows(self) -> list[ScoreRow]:
+        return [
+            ScoreRow(
+                clip=self.clip,
+                subject=self.subject,
+                emotion=self.emotion,
+                intensity=self.intensity,
+                metric=name,
+                value=stats.value,
+                reason=stats.reason,
+                detail=stats.detail,
+            )
+            for name, stats in self.stats.items()
+        ]
+
+
+def aggregate(built: BuiltMetric, clips: Sequence[ClipScores]) -> Result:
+    """One Result: value, 95 % bootstrap interval over clips, coverage, and the reason where there is none."""
+    spec = built.spec
+    pairs = [(clip.subject, clip.stats[spec.name]) for clip in clips if spec.name in clip.stats]
+    scored = [(subject, stats) for subject, stats in pairs if is_scored(stats)]
+    value = low = high = None
+    reason = built.reason
+    if scored and built.metric is not None:
+        only = [stats for _, stats in scored]
+        value = built.metric.aggregate(only)
+        reason = None if value is not None else only[0].reason
+        if value is not None and len(only) > 1:
+            interval = bootstrap_metric(
+                built.metric.aggregate, only, [subject for subject, _ in scored], seed=BOOTSTRAP_SEED
+            )
+            low, high = interval.low, interval.high
+    elif reason is None:
+        reasons = sorted({stats.reason or "no value" for _, stats in pairs})
+        reason = (
+            reasons[0]
+            if len(reasons) == 1
+            else f"{reasons[0]} (and {len(reasons) - 1} other reasons)"
+            if reasons
+            else "no clips"
+        )
+    return Result(
+        value=value,
+        ci_low=low,
+        ci_high=high,
+        n_scored=len(scored),
+        n_total=len(clips),
+        unit=spec.unit,
+        higher_is_better=spec.higher_is_better,
+        signature=built.signature,
+        reason=reason,
+    )
+
+
+# ------------------------------------------------------------------ stats on disk, so that a run resumes
+
+
+def stats_key(built: BuiltMetric, prediction_sha: str, timing: Timing | None, reference_key: str) -> str:
+    """Everything that decides one clip's Stats of one metric."""
+    return hash_value(
+        {
+            "metric": built.spec.name,
+            "version": built.spec.version,
+            "signature": built.signature,
+            "prediction": prediction_sha,
+            "timing": asdict(timing) if timing else None,
+            "reference": reference_key,
+        }
+    )
+
+
+def load_stats(store: RunStore, clip: str) -> dict[str, tuple[str, Stats]]:
+    """Stored (key, Stats) by metric of one clip; empty when absent or damaged, for it is only a resume point."""
+    try:
+        card = read_json(store.stats(clip, ".json"))
+        arrays = load_arrays(store.stats(clip, ".npz"))
+    except InputError:
+        return {}
+    stored: dict[str, tuple[str, Stats]] = {}
+    for name, entry in card.items():
+        own = {k.partition("|")[2]: v for k, v in arrays.items() if k.partition("|")[0] == name}
+        stored[name] = (
+            entry["key"],
+            Stats(value=entry["value"], reason=entry["reason"], detail=entry["detail"], arrays=own),
+        )
+    return stored
+
+
+def save_stats(store: RunStore, clip: str, stats: Mapping[str, tuple[str, Stats]]) -> None:
+    """Write what load_stats reads: arrays first, the JSON card last."""
+    arrays = {f"{name}|{k}": np.asarray(v) for name, (_, s) in stats.items() for k, v in s.arrays.items()}
+    save_arrays(store.stats(clip, ".npz"), arrays)
+    card = {
+        name: {"key": key, "value": s.value, "reason": s.reason, "detail": dict(s.detail)}
+        for name, (key, s) in stats.items()
+    }
+    store.write(f"stats/{clip}.json", card)
+
+
+def score_clip(
+    built: Sequence[BuiltMetric],
+    stored: Mapping[str, tuple[str, Stats]],
+    keys: Mapping[str, str],
+    load: Callable[[], tuple[Sample, Sample | None]],
+    features: CachedFeatures,
+) -> dict[str, tuple[str, Stats]]:
+    """Stats of every metric for one clip, measuring only those whose stored key differs; decodes only if needed."""
+    fresh: dict[str, tuple[str, Stats]] = {}
+    pair: tuple[Sample, Sample | None] | None = None
+    for item in built:
+        name = item.spec.name
+        if name in stored and stored[name][0] == keys[name] and item.metric is not None:
+            fresh[name] = stored[name]
+            continue
+        if item.metric is None:
+            fresh[name] = (keys[name], Stats(value=None, reason=item.reason))
+            continue
+        if pair is None:
+            try:
+                pair = load()
+            except EmobenchError as error:
+                return {i.spec.name: (keys[i.spec.name], Stats(value=None, reason=str(error))) for i in built}
+        fresh[name] = (keys[name], measure(item, pair[0], pair[1], features))
+    return fresh

@@ -1,0 +1,194 @@
+"""Scores existing videos of any method against ground truth, matched by file name, without training anything."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emobench import weights
+from emobench.cache import ArrayCache
+from emobench.errors import InputError, UsageError
+from emobench.hashing import hash_file, hash_value, identity, short
+from emobench.media import write_preview
+from emobench.planning import all_metrics, find_metric
+from emobench.provenance import collect
+from emobench.runner import set_threads
+from emobench.samples import video_sample
+from emobench.scoring import (
+    BuiltMetric,
+    CachedFeatures,
+    ClipScores,
+    aggregate,
+    build_metrics,
+    load_stats,
+    save_stats,
+    score_clip,
+    stats_key,
+)
+from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run
+from emobench.types import EMOTIONS, MetricContext, Progress, Sample
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".m4v", ".flv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPair:
+    """A ground-truth video, the prediction of the same name where there is one, and its emotion label if given."""
+
+    clip: str
+    prediction: Path | None
+    reference: Path
+    emotion: str | None
+
+    def load(self) -> tuple[Sample, Sample]:
+        """Both decoded. Raises InputError where the prediction is missing or a file is unreadable."""
+        if self.prediction is None:
+            raise InputError(f"no prediction named {self.clip}.* in the --pred folder")
+        return (
+            video_sample(self.prediction, self.clip, self.emotion),
+            video_sample(self.reference, self.clip, self.emotion),
+        )
+
+    def hashes(self) -> tuple[str, str]:
+        """sha256 of the prediction's bytes ('' without one), and of reference and label."""
+        prediction = hash_file(self.prediction) if self.prediction else ""
+        return prediction, hash_value([hash_file(self.reference), self.emotion])
+
+
+def score_folders(
+    pred: Path,
+    ref: Path,
+    *,
+    name: str,
+    labels: Path | None,
+    metrics: Sequence[str],
+    out: Path,
+    device: str,
+    threads: int,
+    progress: Progress,
+    cache_dir: Path,
+) -> list[RunRecord]:
+    """One record over the clips of `ref`; a clip without prediction is a row with its reason, never dropped."""
+    specs = [find_metric(m) for m in metrics] or all_metrics()
+    pairs = pair_videos(pred, ref, labels, progress)
+    set_threads(threads)
+    label = name or pred.resolve().name
+    key = identity({"kind": "videos", "files": [pair.hashes() for pair in pairs]})
+    store = RunStore(out / "videos" / label / short(key))
+    built = build_metrics(
+        specs, MetricContext(judges=None, locate_weight=weights.locate, device=device, threads=threads)
+    )
+    features = CachedFeatures(ArrayCache(cache_dir))
+    with store.locked():
+        scored = [_score_pair(pair, built, store, features) for pair in progress.track(pairs, f"score {label}")]
+        clips, plan = [clip for clip, _ in scored], [row for _, row in scored]
+        store.write("run.json", _describe(label, short(key), pred, ref))
+        store.write("plan.json", plan)
+        used = {weight for item in built if item.metric is not None for weight in item.spec.weights}
+        store.write("provenance.json", collect(device, threads, {w: weights.sha256_of(w) for w in sorted(used)}))
+        store.write_scores([row for clip in clips for row in clip.rows()])
+        store.write_results({item.spec.name: aggregate(item, clips) for item in built}, {})
+    return [load_run(store.dir)]
+
+
+def pair_videos(pred: Path, ref: Path, labels: Path | None, progress: Progress) -> list[VideoPair]:
+    """Pairs by stem, one for every ground-truth video. Raises InputError when not a single name matches."""
+    predictions, references = index_videos(pred), index_videos(ref)
+    if not set(predictions) & set(references):
+        raise InputError(
+            f"No file name of {pred} ({_few(predictions)}) matches one of {ref} ({_few(references)}). "
+            "Names must be equal up to the suffix."
+        )
+    for clip in sorted(set(predictions) - set(references)):
+        progress.note(f"{clip}: prediction without ground truth, not scored")
+    emotions = _read_labels(labels) if labels else {}
+    return [
+        VideoPair(clip=clip, prediction=predictions.get(clip), reference=path, emotion=emotions.get(clip))
+        for clip, path in sorted(references.items())
+    ]
+
+
+def index_videos(folder: Path) -> dict[str, Path]:
+    """Videos of a folder by stem. Raises InputError when it is missing, empty or has a stem twice."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder. Give the folder that holds the videos.")
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.name[0] != "."):
+        if path.stem in found:
+            raise InputError(f"{folder} holds {found[path.stem].name} and {path.name}: one name, two files.")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}).")
+    return found
+
+
+def _score_pair(
+    pair: VideoPair, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures
+) -> tuple[ClipScores, PlanRow]:
+    prediction, reference = pair.hashes()
+    keys = {item.spec.name: stats_key(item, prediction, None, reference) for item in built}
+    loaded: list[Sample] = []
+
+    def load() -> tuple[Sample, Sample]:
+        loaded.extend(pair.load())
+        return loaded[0], loaded[1]
+
+    stored = load_stats(store, pair.clip)
+    fresh = score_clip(built, stored, keys, load, features)
+    if fresh != stored:
+        save_stats(store, pair.clip, fresh)
+    for sample, folder in zip(loaded, ("predictions", "references"), strict=False):
+        write_preview(store.dir / folder / f"{pair.clip}.mp4", sample.frames, sample.fps, sample.audio)
+    stats = {metric: value for metric, (_, value) in fresh.items()}
+    scores = ClipScores(clip=pair.clip, subject="", emotion=pair.emotion, intensity=None, stats=stats)
+    row = PlanRow(
+        clip=pair.clip,
+        subject="",
+        emotion=pair.emotion,
+        intensity=None,
+        n_frames=len(loaded[0].frames) if loaded else 0,
+        transcript=None,
+    )
+    return scores, row
+
+
+def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:
+    return RunInfo(
+        method=label,
+        method_version="",
+        role="method",
+        dataset="videos",
+        seed=0,
+        identity=key,
+        status="complete",
+        config={},
+        passed=[],
+        preset="",
+        subjects=[],
+        protocol="strict",
+        dataset_facts={"name": "videos", "predictions": pred.name, "references": ref.name},
+        judge_report={},
+        split_hash=key,
+    )
+
+
+def _few(found: Mapping[str, Path]) -> str:
+    names = list(found)[:3]
+    return ", ".join(names) + (", …" if len(found) > 3 else "")
+
+
+def _read_labels(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the labels {path}: {error}.") from error
+    if rows and not {"clip", "emotion"} <= set(rows[0]):
+        raise InputError(f"{path} needs the columns clip and emotion; it has {', '.join(rows[0])}.")
+    for row in rows:
+        if row["emotion"] not in EMOTIONS:
+            known = ", ".join(EMOTIONS)
+            raise UsageError(f"{path}: unknown emotion {row['emotion']!r} of clip {row['clip']}. Known: {known}.")
+    return {row["clip"]: row["emotion"] for row in rows}

@@ -1,0 +1,1 @@
+"""Built-in methods and references; registered in pyproject.toml through light specs."""

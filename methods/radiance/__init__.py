@@ -1,0 +1,1 @@
+"""Expression-conditioned radiance fields: the one rendering core of every NeRF method."""

@@ -1,0 +1,67 @@
+"""Every value of the radiance-field core that changes its result, with its meaning and default."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RadianceConfig(BaseModel):
+    """Settings of one subject's portrait: head field, backdrop, and their training.
+
+    Defaults are the CPU preset: one subject of puppet (about 1,000 frames at 128 px) in about 30 s on two cores.
+    Schedules count steps, never seconds, so that a result does not depend on how fast the machine is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # condition: what the field knows about a frame
+    components: int = Field(16, ge=1, le=64, description="PCA components of [α, head rotation] that blend the tables")
+    rotation_weight: float = Field(5.0, ge=0, description="factor on the rotation vector (radians) beside α")
+    condition_margin: float = Field(
+        1.3, gt=1, description="components beyond the train range saturate smoothly at this multiple of its half-width"
+    )
+
+    # field
+    levels: int = Field(8, ge=2, le=16, description="levels of the hash grid, two features each")
+    blended_levels: int = Field(6, ge=1, le=16, description="leading levels that the condition blends")
+    base_resolution: int = Field(16, ge=2, description="cells per axis of the coarsest level")
+    finest_resolution: int = Field(128, ge=4, description="cells per axis of the finest level")
+    table_log2: int = Field(14, ge=4, le=22, description="log2 of the entries of one level at most")
+    hidden: int = Field(32, ge=4, description="width of the two hidden layers")
+
+    # sampling
+    grid: int = Field(64, ge=8, le=256, description="cells per axis of the occupancy grid")
+    step_mm: float = Field(2.5, gt=0, description="distance of samples along a ray")
+    coarse_step_mm: float = Field(5.0, gt=0, description="the same during the first steps of training")
+    max_samples: int = Field(96, ge=8, description="samples of one ray at most")
+    hull_fraction: float = Field(
+        0.05, ge=0, lt=1, description="a cell is head where at least this share of the train masks covers it"
+    )
+
+    # training
+    steps: int = Field(1600, ge=1, description="optimiser steps of the head field")
+    frames_per_step: int = Field(8, ge=1, description="frames of one step, each an independent task")
+    samples_per_step: int = Field(32_768, ge=64, description="target of samples; rays per step adapt to it")
+    max_rays: int = Field(16_384, ge=8, description="rays of one step at most")
+    table_rate: float = Field(2e-2, gt=0, description="Adam learning rate of the tables")
+    network_rate: float = Field(5e-3, gt=0, description="Adam learning rate of the decoder")
+    final_rate: float = Field(0.03, gt=0, le=1, description="the cosine schedule ends at this share of the rates")
+    detail_share: float = Field(0.35, ge=0, lt=1, description="share of the rays in mouth and eye boxes")
+    depth_variance: float = Field(0.3, ge=0, description="weight of the variance of depth along rays")
+    cull_weight: float = Field(0.01, ge=0, lt=1, description="cells that never weigh more are emptied in training")
+    tighten_weight: float = Field(0.05, ge=0, lt=1, description="the same in the last pass over all frames")
+    tighten_rays: int = Field(1_000_000, ge=0, description="rays of the last pass, over all frames together")
+
+    # rendering
+    stop_transmittance: float = Field(0.01, ge=0, lt=1, description="rays end where less light than this is left")
+
+    # torso and background
+    backdrop: Literal["deformed", "static"] = Field(
+        "deformed", description="static: one image; deformed: it moves and changes with the head pose"
+    )
+    backdrop_cells: int = Field(16, ge=2, description="cells per axis of the backdrop's deformation grid")
+    backdrop_steps: int = Field(150, ge=0, description="optimiser steps of the deformation")
+    backdrop_pixels: int = Field(32_768, ge=64, description="pixels of one of these steps")
+    backdrop_residual: bool = Field(True, description="a colour per pixel that is linear in the pose, on top")

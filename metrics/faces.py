@@ -1,0 +1,123 @@
+"""Where the face lies in a clip: landmarks for boxes and alignment. Knows no metric and judges no landmark.
+
+Methods are handed the true head pose, so a prediction's face is looked for where the reference's landmarks are:
+the reference's track where it has one, else MediaPipe on the reference, else (without reference) MediaPipe on the
+prediction. The source is named in the clip's detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench.errors import InputError, Unavailable, UnscoredError
+from emobench.face.landmarks import IBUG68_FROM_MEDIAPIPE, face_box, mouth_box
+from emobench.hashing import hash_arrays, hash_file, hash_text, short
+from emobench.types import Camera, Features, Floats, HeadPose, MetricContext, Sample, Track
+
+MEDIAPIPE_WEIGHT = "mediapipe.face_landmarker"
+BOX_LABEL = "reference track, else MediaPipe of the reference, else of the prediction"
+
+
+class MediapipeLandmarks:
+    """Extractor: 68 landmarks of every frame by the MediaPipe face landmarker. A missed frame is an error."""
+
+    def __init__(self, model: Path) -> None:
+        self._model = model
+        self._key = f"mediapipe-68|{short(hash_file(model))}|1"
+
+    def key(self) -> str:
+        return self._key
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """landmarks: (T, 68, 2) float32 px. Raises UnscoredError naming the first frame without a face."""
+        from emobench.face.mediapipe_tracker import track_frames
+
+        try:
+            found = track_frames(sample.frames, sample.fps, self._model)
+        except InputError as error:
+            raise UnscoredError(str(error)) from error
+        if not found.valid.all():
+            first, misses = int(np.argmin(found.valid)), int((~found.valid).sum())
+            total = len(found.valid)
+            raise UnscoredError(f"no face found in frame {first} of {total} ({misses} such frames; MediaPipe)")
+        return {"landmarks": found.landmarks478[:, list(IBUG68_FROM_MEDIAPIPE), :2].astype(np.float32)}
+
+
+class FaceLocator:
+    """Gives a sample the landmarks that its boxes are cut by, as the track of a copy of the sample."""
+
+    def __init__(self, context: MetricContext) -> None:
+        self._locate_weight = context.locate_weight
+        self._tracker: MediapipeLandmarks | None = None
+
+    def __call__(self, sample: Sample, reference: Sample | None, features: Features) -> Sample:
+        """The sample with a track for boxes; its sha256 covers frames and landmarks. Raises UnscoredError."""
+        owner = reference or sample
+        if owner.frames.shape[:3] != sample.frames.shape[:3]:
+            raise UnscoredError(
+                f"prediction has {sample.frames.shape[:3]} frames×height×width, reference {owner.frames.shape[:3]}"
+            )
+        track = owner.track or _track_from(self._mediapipe_landmarks(owner, features), owner)
+        if len(track.landmarks) != len(sample.frames):
+            raise UnscoredError(f"track has {len(track.landmarks)} frames, video {len(sample.frames)}")
+        place = hash_arrays([track.landmarks])
+        return replace(sample, track=track, sha256=hash_text(f"{sample.sha256}|{place}"))
+
+    def source(self, reference: Sample | None) -> str:
+        """Where the landmarks of a clip with this reference come from."""
+        if reference is None:
+            return "mediapipe of prediction"
+        return f"track:{reference.track.source}" if reference.track else "mediapipe of reference"
+
+    def _mediapipe_landmarks(self, sample: Sample, features: Features) -> Floats:
+        if self._tracker is None:
+            try:
+                self._tracker = MediapipeLandmarks(self._locate_weight(MEDIAPIPE_WEIGHT))
+            except Unavailable as error:
+                raise UnscoredError(f"clip has no tracked landmarks to find the face by, and {error}") from error
+        return features(self._tracker, sample)["landmarks"]
+
+
+def _track_from(landmarks: Floats, sample: Sample) -> Track:
+    """A track that knows landmarks only: no coefficient, identity pose."""
+    count, height, width = sample.frames.shape[:3]
+    return Track(
+        alpha=np.zeros((count, 0), np.float32), alpha_names=(), is_mouth=np.zeros(0, bool),
+        pose=HeadPose(
+            rotation=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)), translation=np.zeros((count, 3), np.float32)
+        ),
+        camera=Camera(focal_px=float(width), cx_px=width / 2, cy_px=height / 2, width=width, height=height),
+        landmarks=landmarks, valid=np.ones(count, bool), head_box_mm=np.zeros((2, 3), np.float32), source="mediapipe",
+    )
+
+
+def landmarks_of(located: Sample) -> Floats:
+    """(T, 68, 2) px of a sample that FaceLocator returned."""
+    if located.track is None:
+        raise UnscoredError("no landmarks")
+    return located.track.landmarks
+
+
+def face_boxes(located: Sample) -> NDArray[np.int64]:
+    """(T, 4) x0 y0 x1 y1 in the frame. Raises UnscoredError where a face lies outside it."""
+    return _boxes(face_box, located, "face")
+
+
+def mouth_boxes(located: Sample) -> NDArray[np.int64]:
+    """(T, 4) x0 y0 x1 y1 in the frame. Raises UnscoredError where a mouth lies outside it."""
+    return _boxes(mouth_box, located, "mouth")
+
+
+def _boxes(box: Any, located: Sample, what: str) -> NDArray[np.int64]:
+    count, height, width = located.frames.shape[:3]
+    boxes = np.broadcast_to(np.asarray(box(landmarks_of(located), width, height), np.int64), (count, 4))
+    empty = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
+    if empty.any():
+        raise UnscoredError(f"{what} lies outside frame {int(np.argmax(empty))} of {count}")
+    return boxes

@@ -1,0 +1,61 @@
+"""The Inception network of TF-FID, as pytorch-fid patches torchvision's, with weights from a file. Knows no metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emobench.errors import Unavailable
+
+from .torchvision_schemas import ensure_torchvision
+
+FEATURES = 2048
+SIZE_PX = 299
+
+
+def build_inception() -> Any:
+    """torchvision's Inception v3 with the pooling of the TF-FID graph, random weights, nothing downloaded."""
+    ensure_torchvision()
+    import torchvision
+    from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
+
+    network = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=False)
+    for name, inputs, pooled in (("Mixed_5b", 192, 32), ("Mixed_5c", 256, 64), ("Mixed_5d", 288, 64)):
+        setattr(network, name, FIDInceptionA(inputs, pool_features=pooled))
+    for name, channels in (("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)):
+        setattr(network, name, FIDInceptionC(768, channels_7x7=channels))
+    network.Mixed_7b, network.Mixed_7c = FIDInceptionE_1(1280), FIDInceptionE_2(FEATURES)
+    return network
+
+
+class PooledFeatures(nn.Module):
+    """(B, 3, H, W) in 0..1 → (B, 2048)."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self._stem = nn.Sequential(
+            network.Conv2d_1a_3x3, network.Conv2d_2a_3x3, network.Conv2d_2b_3x3, nn.MaxPool2d(3, 2),
+            network.Conv2d_3b_1x1, network.Conv2d_4a_3x3, nn.MaxPool2d(3, 2),
+            network.Mixed_5b, network.Mixed_5c, network.Mixed_5d,
+            network.Mixed_6a, network.Mixed_6b, network.Mixed_6c, network.Mixed_6d, network.Mixed_6e,
+            network.Mixed_7a, network.Mixed_7b, network.Mixed_7c,
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        resized = functional.interpolate(images, size=(SIZE_PX, SIZE_PX), mode="bilinear", align_corners=False)
+        features: Tensor = self._stem(2.0 * resized - 1.0).mean(dim=(2, 3))
+        return features
+
+
+def load_inception(path: Path, device: str) -> PooledFeatures:
+    """The feature network with the weights of `path`. Raises Unavailable where they do not fit."""
+    network = build_inception()
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
+        raise Unavailable(f"{path.name} is no FID Inception file ({type(error).__name__}). Fetch it again.") from error
+    return PooledFeatures(network).to(device).eval()

@@ -1,0 +1,106 @@
+"""Landmark distance (LMD): how far predicted landmarks lie from the reference's, both read by one detector.
+
+LMD = mean over frames and points of ‖(p − p̄) − (q − q̄)‖₂, each frame's chosen points centred on their own mean, in
+pixels of the render size. Traps: values depend on the detector (named in the signature; two detectors are never
+compared) and on the render size (`detail.interocular_percent` does not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench.errors import Unavailable
+from emobench.types import Extractor, Features, Floats, MetricContext, Sample, Stats
+
+from .faces import MEDIAPIPE_WEIGHT, FaceLocator, MediapipeLandmarks
+from .pairs import require_aligned
+from .signatures import mean_over_clips, signature
+
+VERSION = "1"
+MOUTH, FACE = slice(48, 68), slice(0, 68)
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+
+
+class LandmarkDetector:
+    """The landmarks that metrics read from frames: MediaPipe where its weight is present, else the dataset's judge."""
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where there is neither."""
+        self._locate = FaceLocator(context)
+        self._extractor: Extractor
+        try:
+            self._extractor = MediapipeLandmarks(context.locate_weight(MEDIAPIPE_WEIGHT))
+            self.name = "mediapipe"
+        except Unavailable as missing:
+            if context.judges is None:
+                raise Unavailable(f"no landmark detector: {missing}") from missing
+            self._extractor = context.judges.landmarks()
+            self.name = "judge"
+        self.label = f"landmarks={self._extractor.key()}"
+
+    def __call__(self, sample: Sample, reference: Sample | None, features: Features) -> Floats:
+        """(T, 68, 2) px. Raises UnscoredError where a frame has no face."""
+        if self.name == "judge":  # it looks where the reference's track says the face is
+            sample = self._locate(sample, reference, features)
+        return features(self._extractor, sample)["landmarks"]
+
+
+def interocular_px(landmarks: Floats) -> NDArray[np.float64]:
+    """(T,) distance between the eyes' centres."""
+    points = landmarks.astype(np.float64)
+    return np.linalg.norm(points[:, LEFT_EYE].mean(axis=1) - points[:, RIGHT_EYE].mean(axis=1), axis=1)
+
+
+def landmark_distance(prediction: Floats, reference: Floats) -> NDArray[np.float64]:
+    """(T,) mean distance of mean-centred points; both (T, P, 2) px."""
+    ours, theirs = prediction.astype(np.float64), reference.astype(np.float64)
+    ours = ours - ours.mean(axis=1, keepdims=True)
+    theirs = theirs - theirs.mean(axis=1, keepdims=True)
+    return np.linalg.norm(ours - theirs, axis=2).mean(axis=1)
+
+
+class _Lmd:
+    """Landmark distance over a group of points; lower is better, 0 is perfect."""
+
+    points = FACE
+    variant = ""
+
+    def __init__(self, context: MetricContext) -> None:
+        self._detect = LandmarkDetector(context)
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError where frames differ in number or size, or a frame has no face."""
+        reference = require_aligned(prediction, reference)
+        theirs = self._detect(reference, reference, features)
+        ours = self._detect(prediction, reference, features)
+        per_frame = landmark_distance(ours[:, self.points], theirs[:, self.points])
+        relative = per_frame / np.maximum(interocular_px(theirs), 1e-6)
+        detail = {
+            "interocular_percent": float(100.0 * relative.mean()),
+            "frames": len(per_frame),
+            "detector": self._detect.name,
+        }
+        return Stats(value=float(per_frame.mean()), detail=detail)
+
+    def aggregate(self, stats: Sequence[Stats]) -> float | None:
+        return mean_over_clips(stats)
+
+    def signature(self) -> str:
+        return signature(f"{self.variant}, mean-centred, native px", weights=self._detect.label, version=VERSION)
+
+
+class LmdMouth(_Lmd):
+    """M-LMD: the 20 mouth points."""
+
+    points = MOUTH
+    variant = "points 48-67"
+
+
+class LmdFace(_Lmd):
+    """F-LMD: all 68 points."""
+
+    points = FACE
+    variant = "points 0-67"

@@ -1,0 +1,158 @@
+"""SyncNet lip-sync scores LSE-D and LSE-C on frames in memory. Knows no file, no codec and no face detector.
+
+d(τ) = mean_t ‖v_t − a_{t+τ}‖, τ = −15..15 frames; LSE-D = min d (lower is better), LSE-C = median d − min d (higher
+is better). Traps: ground truth itself scores far from ideal, so read a score beside the ground-truth row; lossy
+re-encoding alone shifts it; the released scripts drop tracks shorter than `min_track` frames (100, elsewhere 50),
+which empties data sets of short clips: here every clip of at least MIN_FRAMES is scored and its detail says which
+of the two conventions would have kept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emobench.errors import UnscoredError
+from emobench.types import SAMPLE_RATE_HZ, Features, Floats, MetricContext, Sample, Stats
+
+from .faces import BOX_LABEL, FaceLocator, landmarks_of
+from .mfcc import mfcc
+from .signatures import mean_over_clips, signature, weight_label
+from .syncnet import AUDIO_STEPS_PER_FRAME, AUDIO_WINDOW, VIDEO_WINDOW, load_syncnet, offset_distances, score_distances
+
+VERSION = "1"
+FPS = 25.0
+MIN_FRAMES = VIDEO_WINDOW + 1  # as released: the last possible window is not used
+MIN_TRACK_CONVENTIONS = (100, 50)
+MAX_LENGTH_GAP_FRAMES = 5
+CROP_SCALE, PAD_GREY, CROP_PX, MEDIAN_FRAMES = 0.4, 110, 224, 13
+FOREHEAD = 0.2  # a face detector's box reaches above the brows: share of the landmarks' height
+BATCH = 8
+
+
+def detection_squares(landmarks: Floats) -> NDArray[np.float64]:
+    """(T, 3) half side, centre y, centre x in px of a face detector's box, median-filtered over 13 frames."""
+    low, high = landmarks.min(axis=1).astype(np.float64), landmarks.max(axis=1).astype(np.float64)
+    low[:, 1] -= FOREHEAD * (high[:, 1] - low[:, 1])
+    half = (high - low).max(axis=1) / 2
+    squares = np.stack([half, (low[:, 1] + high[:, 1]) / 2, (low[:, 0] + high[:, 0]) / 2], axis=1)
+    reach = MEDIAN_FRAMES // 2
+    padded = np.pad(squares, ((reach, reach), (0, 0)), mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_FRAMES, axis=0), axis=-1)
+
+
+def crop_face(frame: NDArray[np.uint8], half: float, y: float, x: float) -> NDArray[np.uint8]:
+    """(224, 224, 3) as the released pipeline cuts it: more below the chin, grey 110 outside the frame."""
+    import cv2
+
+    pad = int(half * (1 + 2 * CROP_SCALE))
+    padded = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), constant_values=PAD_GREY)
+    y, x = y + pad, x + pad
+    top, bottom = int(y - half), int(y + half * (1 + 2 * CROP_SCALE))
+    left, right = int(x - half * (1 + CROP_SCALE)), int(x + half * (1 + CROP_SCALE))
+    cut = padded[max(top, 0) : bottom, max(left, 0) : right]
+    if cut.size == 0:
+        raise UnscoredError("face lies outside the frame")
+    return cv2.resize(cut, (CROP_PX, CROP_PX))
+
+
+class SyncNetDistances:
+    """Extractor: distances (31,) float64 of a located sample, and windows () int, face_px () float."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        self._network = load_syncnet(path, device)
+        self._device = device
+        self.label = weight_label("syncnet", path)
+
+    def key(self) -> str:
+        return f"syncnet-distances|{self.label}|crop {CROP_SCALE} pad {PAD_GREY} {CROP_PX}px median {MEDIAN_FRAMES}|1"
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """Raises UnscoredError: no audio, other frame rate, too short, lengths that differ."""
+        windows = _window_count(sample)
+        assert sample.audio is not None  # _window_count has refused silent clips
+        squares = detection_squares(landmarks_of(sample))
+        crops = np.stack([crop_face(f, *square) for f, square in zip(sample.frames, squares, strict=True)])
+        video = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1].transpose(3, 0, 1, 2)))  # (3, T, 224, 224) BGR
+        cepstra = torch.from_numpy(mfcc(sample.audio).T.astype(np.float32))  # (13, M)
+        seen, heard = [], []
+        with torch.inference_mode():
+            for start in range(0, windows, BATCH):
+                frames = range(start, min(start + BATCH, windows))
+                faces = torch.stack([video[:, t : t + VIDEO_WINDOW] for t in frames]).float()
+                steps = [AUDIO_STEPS_PER_FRAME * t for t in frames]
+                sounds = torch.stack([cepstra[None, :, s : s + AUDIO_WINDOW] for s in steps])
+                seen.append(self._network.embed_video(faces.to(self._device)).cpu())
+                heard.append(self._network.embed_audio(sounds.to(self._device)).cpu())
+        distances = offset_distances(torch.cat(seen).numpy(), torch.cat(heard).numpy())
+        return {"distances": distances, "windows": np.array(windows), "face_px": np.array(2 * np.median(squares[:, 0]))}
+
+
+def _window_count(sample: Sample) -> int:
+    """Windows covered by frames and sound alike."""
+    if sample.audio is None or len(sample.audio) == 0:
+        raise UnscoredError("no audio")
+    if abs(sample.fps - FPS) > 0.01:
+        raise UnscoredError(f"clip has {sample.fps:g} frames a second; SyncNet knows 25 and nothing is resampled")
+    covered = int(len(sample.audio) * FPS / SAMPLE_RATE_HZ)
+    count = len(sample.frames)
+    if abs(covered - count) > MAX_LENGTH_GAP_FRAMES:
+        raise UnscoredError(f"audio covers {covered} frames, video has {count}")
+    if min(covered, count) < MIN_FRAMES:
+        raise UnscoredError(f"clip of {min(covered, count)} frames is shorter than {MIN_FRAMES}")
+    return min(covered, count) - VIDEO_WINDOW
+
+
+class _SyncNetMetric:
+    """Shared measuring of LSE-D and LSE-C; which of the two is the value is the subclass's business."""
+
+    field = ""
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where the SyncNet weights are not here."""
+        self._locate = FaceLocator(context)
+        self._extractor = SyncNetDistances(context.locate_weight("syncnet"), context.device)
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError: no audio, no face, other frame rate, too short."""
+        found = features(self._extractor, self._locate(prediction, reference, features))
+        score = score_distances(found["distances"])
+        detail: dict[str, float | int | str] = {
+            "lse_d": score.lse_d,
+            "lse_c": score.lse_c,
+            "offset_frames": score.offset_frames,
+            "windows": int(found["windows"]),
+            "face_px": float(found["face_px"]),
+            "box_source": self._locate.source(reference),
+        }
+        for frames in MIN_TRACK_CONVENTIONS:
+            detail[f"min_track_{frames}"] = "kept" if len(prediction.frames) >= frames else "would be dropped"
+        return Stats(value=float(detail[self.field]), detail=detail)
+
+    def aggregate(self, stats: Sequence[Stats]) -> float | None:
+        return mean_over_clips(stats)
+
+    def signature(self) -> str:
+        return signature(
+            f"SyncNet {self.field}, offsets ±15, zero-padded ends, no min_track, audio of the prediction",
+            weights=self._extractor.label,
+            crop=f"landmark box + {FOREHEAD:.0%} forehead, median 13, scale {CROP_SCALE}, pad {PAD_GREY}; {BOX_LABEL}",
+            resize=f"bilinear {CROP_PX}", version=VERSION,
+        )
+
+
+class LseD(_SyncNetMetric):
+    """Distance at the best offset; lower is better."""
+
+    field = "lse_d"
+
+
+class LseC(_SyncNetMetric):
+    """Confidence: median minus minimum distance; higher is better."""
+
+    field = "lse_c"

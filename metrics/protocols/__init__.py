@@ -1,0 +1,1 @@
+"""Named, versioned measurement protocols as data."""

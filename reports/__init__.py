@@ -1,0 +1,1 @@
+"""Built-in reports; registered in pyproject.toml through light specs."""
