@@ -63,7 +63,10 @@ def write_text(path: Path, text: str) -> None:
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> None:
     """Atomic .npz without pickles."""
     with writing(path) as temporary:
-        (np.savez_compressed if compress else np.savez)(temporary, **dict(arrays))
+        if compress:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
+        else:
+            np.savez(temporary, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

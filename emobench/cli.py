@@ -244,14 +244,17 @@ def weights_list(as_json: Json = False) -> None:
 
 
 @weights_app.command("fetch")
-def weights_fetch(names: Annotated[list[str], typer.Argument(help="Names from emobench weights list.")]) -> None:
+def weights_fetch(
+    names: Annotated[list[str], typer.Argument(help="Names from emobench weights list.")],
+    accept_unpinned: Annotated[bool, typer.Option(help="Also where no sha256 is published; says so.")] = False,
+) -> None:
     """Download weights, resumed and checked by sha256."""
     from emobench import weights
     from emobench.progress import make_progress
 
     progress = make_progress()
     for name in names:
-        print(f"{name}: {weights.fetch(name, progress)}")
+        print(f"{name}: {weights.fetch(name, progress, accept_unpinned=accept_unpinned)}")
 
 
 @weights_app.command("verify")
@@ -343,12 +346,10 @@ def _write_reports(
     from emobench import registry
 
     names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
-    written = []
-    for name in names:
-        spec = registry.find("report", name)
-        if not spec.suffix and not to_terminal:
-            continue
-        written.append(registry.load_object(spec.factory)().write(records, out))
+    specs = sorted((registry.find("report", name) for name in names), key=lambda spec: bool(spec.suffix))
+    written = [
+        registry.load_object(spec.factory)().write(records, out) for spec in specs if spec.suffix or to_terminal
+    ]
     for path in (p for p in written if p is not None):
         progress.note(f"open {path}")
 

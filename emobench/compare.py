@@ -22,29 +22,25 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "MetricComparison", "Tolerance", "compare_groups", "compare_runs", "render_table", "to_json"]
 
 JSON_FIELDS = (
-    "a",
-    "b",
-    "delta",
-    "ci_low",
-    "ci_high",
-    "p",
-    "p_holm",
-    "verdict",
-    "tolerance",
-    "n",
-    "unit",
-    "higher_is_better",
-    "seed_std_a",
-    "seed_std_b",
-    "reason",
+    *("a", "b", "delta", "ci_low", "ci_high", "p", "p_holm", "verdict", "tolerance", "n", "unit"),
+    *("higher_is_better", "seed_std_a", "seed_std_b", "reason"),
 )
+DEFAULT_TOLERANCE = Tolerance()
 ARROWS = {True: "↑", False: "↓"}
 STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
-def compare_runs(a: RunRecord, b: RunRecord, tolerance: Tolerance | None = None, *, seed: int = 0) -> Comparison:
-    """Compare run b with run a, clip by clip. Raises UsageError when they share no dataset or no clip."""
-    return compare_groups([a], [b], tolerance, seed=seed)
+def compare_runs(
+    a: RunRecord,
+    b: RunRecord,
+    *,
+    metrics: Sequence[str] | None = None,
+    tolerance: Tolerance | float = DEFAULT_TOLERANCE,
+    seed: int = 0,
+    alpha: float = 0.05,
+) -> Comparison:
+    """Compare run b with run a, clip by clip; see compare_groups for `tolerance`, `metrics` and errors."""
+    return compare_groups([a], [b], metrics=metrics, tolerance=tolerance, seed=seed, alpha=alpha)
 
 
 def compare_groups(
@@ -52,7 +48,7 @@ def compare_groups(
     b: Sequence[RunRecord],
     *,
     metrics: Sequence[str] | None = None,
-    tolerance: Tolerance | float = Tolerance(),
+    tolerance: Tolerance | float = DEFAULT_TOLERANCE,
     seed: int = 0,
     alpha: float = 0.05,
 ) -> Comparison:
@@ -254,17 +250,17 @@ def render_table(comparison: Comparison) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in comparison.metrics.values():
-        delta = "–" if row.delta is None else f"{row.delta:+.3g}"
+        delta = Text("–" if row.delta is None else f"{row.delta:+.3g}")
         if row.ci_low is not None and row.ci_high is not None:
-            delta += f" [{row.ci_low:+.3g}, {row.ci_high:+.3g}]"
+            delta.append(f"\n{row.ci_low:+.3g} … {row.ci_high:+.3g}", style="dim")
         table.add_row(
             Text(f"{row.metric} {ARROWS[row.higher_is_better]}"),
             _number(row.a),
             _number(row.b),
-            Text(delta),
+            delta,
             "–" if row.p_holm is None else "<.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}",
             str(row.n),
-            Text(row.verdict if row.is_compared else "not compared", style=STYLES[row.verdict]),
+            Text(row.verdict, style=STYLES[row.verdict]) if row.is_compared else Text("–", style="dim"),
         )
     return table
 

@@ -6,6 +6,7 @@ Knows specs and protocols; names no method, metric or dataset.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from emobench import registry, weights
-from emobench.cache import ArrayCache, save_arrays, writing_folder
+from emobench.cache import ArrayCache, save_arrays, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
 from emobench.face.tracks import load_track
 from emobench.hashing import code_hash, hash_arrays, identity, short
@@ -120,6 +121,11 @@ def _run_unit(unit: Unit, job: Job) -> RunRecord:
         except EmobenchError as error:
             store.write("run.json", replace(info, status="failed", error=str(error)))
             job.progress.note(f"{unit.label} seed {unit.seed} failed: {error}")
+        except Exception as error:  # a fault in one plugin must not cost the other units; its traceback is kept
+            write_text(store.dir / "traceback.txt", traceback.format_exc())
+            reason = f"{type(error).__name__}: {error} (see traceback.txt in the run directory)"
+            store.write("run.json", replace(info, status="failed", error=reason))
+            job.progress.note(f"{unit.label} seed {unit.seed} failed: {reason}")
     return load_run(store.dir)
 
 
@@ -147,7 +153,8 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
         _render_all(method, unit, job, store)
     with _stage(stages, "score"):
         store.write("run.json", replace(info, status="scoring"))
-        built = _score_all(unit, job, store, stages)
+        built, results = _score_all(unit, job, store)
+    store.write_results(results, stages)
     used = {name for item in built if item.metric is not None for name in item.spec.weights}
     found = {name: weights.sha256_of(name) for name in sorted(used)}
     store.write("provenance.json", collect(job.request.device, job.request.threads, found))
@@ -285,7 +292,7 @@ def _store_prediction(
 # ------------------------------------------------------------------ scoring
 
 
-def _score_all(unit: Unit, job: Job, store: RunStore, stages: dict[str, float]) -> list[BuiltMetric]:
+def _score_all(unit: Unit, job: Job, store: RunStore) -> tuple[list[BuiltMetric], dict[str, Result]]:
     context = MetricContext(
         judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
     )
@@ -295,9 +302,7 @@ def _score_all(unit: Unit, job: Job, store: RunStore, stages: dict[str, float]) 
     for clip in job.progress.track(job.test, f"score {unit.label}"):
         clips.append(_score_one(clip, built, store, features))
     store.write_scores([row for clip_scores in clips for row in clip_scores.rows()])
-    results = {item.spec.name: aggregate(item, clips) for item in built}
-    store.write_results(results, stages)
-    return built
+    return built, {item.spec.name: aggregate(item, clips) for item in built}
 
 
 def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures) -> ClipScores:

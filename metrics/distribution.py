@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-
 from emobench.types import Features, Floats, Frames, MetricContext, Sample, Stats
 
 from .inception import FEATURES, load_inception
@@ -29,8 +28,8 @@ BATCH = 16
 def frechet_distance(ours: Floats, theirs: Floats) -> float:
     """Fréchet distance of two feature sets (N, D) and (M, D), each of at least two rows.
 
-    tr (Σ₁Σ₂)^½ is the sum of singular values of A·Bᵀ with A, B the centred features / √(n − 1): the non-zero eigenvalues
-    of AᵀABᵀB are those of (ABᵀ)(ABᵀ)ᵀ. Exact also where covariances are singular, where a matrix square root is not.
+    tr (Σ₁Σ₂)^½ is the sum of singular values of A·Bᵀ with A, B the centred features / √(n − 1): the non-zero
+    eigenvalues of AᵀABᵀB are those of (ABᵀ)(ABᵀ)ᵀ. Exact also for singular covariances, where matrix roots are not.
     """
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
@@ -52,10 +51,10 @@ def kernel_distance(ours: Floats, theirs: Floats) -> float:
     """KID: unbiased squared MMD with the kernel (xᵀy/D + 1)³ over all pairs (Bińkowski et al. 2018, eq. 4)."""
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     n, m, width = len(a), len(b), a.shape[1]
-    within_a, within_b = (a @ a.T / width + 1) ** 3, (b @ b.T / width + 1) ** 3
-    across = (a @ b.T / width + 1) ** 3
-    within = (within_a.sum() - np.trace(within_a)) / (n * (n - 1)) + (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
-    return float(within - 2.0 * across.mean())
+    within_a, within_b, across = ((x @ y.T / width + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
+    mean_a = (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
+    mean_b = (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
+    return float(mean_a + mean_b - 2.0 * across.mean())
 
 
 class InceptionFeatures:

@@ -7,7 +7,7 @@ prediction. The source is named in the clip's detail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emobench.errors import InputError, Unavailable, UnscoredError
-from emobench.face.landmarks import IBUG68_FROM_MEDIAPIPE, face_box, mouth_box
+from emobench.face import landmarks as ibug
 from emobench.hashing import hash_arrays, hash_file, hash_text, short
 from emobench.types import Camera, Features, Floats, HeadPose, MetricContext, Sample, Track
 
@@ -46,7 +46,7 @@ class MediapipeLandmarks:
             first, misses = int(np.argmin(found.valid)), int((~found.valid).sum())
             total = len(found.valid)
             raise UnscoredError(f"no face found in frame {first} of {total} ({misses} such frames; MediaPipe)")
-        return {"landmarks": found.landmarks478[:, list(IBUG68_FROM_MEDIAPIPE), :2].astype(np.float32)}
+        return {"landmarks": found.landmarks478[:, list(ibug.IBUG68_FROM_MEDIAPIPE), :2].astype(np.float32)}
 
 
 class FaceLocator:
@@ -105,19 +105,22 @@ def landmarks_of(located: Sample) -> Floats:
 
 
 def face_boxes(located: Sample) -> NDArray[np.int64]:
-    """(T, 4) x0 y0 x1 y1 in the frame. Raises UnscoredError where a face lies outside it."""
-    return _boxes(face_box, located, "face")
+    """(T, 4) squares x0 y0 x1 y1 that follow the face, one size a clip. Raises UnscoredError off the frame."""
+    return _inside(ibug.face_boxes, slice(0, 68), located, "face")
 
 
 def mouth_boxes(located: Sample) -> NDArray[np.int64]:
-    """(T, 4) x0 y0 x1 y1 in the frame. Raises UnscoredError where a mouth lies outside it."""
-    return _boxes(mouth_box, located, "mouth")
+    """(T, 4) squares x0 y0 x1 y1 that follow the mouth, one size a clip. Raises UnscoredError off the frame."""
+    return _inside(ibug.mouth_boxes, ibug.MOUTH, located, "mouth")
 
 
-def _boxes(box: Any, located: Sample, what: str) -> NDArray[np.int64]:
+def _inside(
+    boxes: Callable[[Floats, int, int], NDArray[np.int64]], points: slice, located: Sample, what: str
+) -> NDArray[np.int64]:
     count, height, width = located.frames.shape[:3]
-    boxes = np.broadcast_to(np.asarray(box(landmarks_of(located), width, height), np.int64), (count, 4))
-    empty = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    if empty.any():
-        raise UnscoredError(f"{what} lies outside frame {int(np.argmax(empty))} of {count}")
-    return boxes
+    landmarks = landmarks_of(located)
+    centres = landmarks[:, points].mean(axis=1)
+    off = ((centres < 0) | (centres >= (width, height))).any(axis=1)
+    if off.any():  # the box functions move boxes into the frame, which would score something else
+        raise UnscoredError(f"{what} lies outside frame {int(np.argmax(off))} of {count}")
+    return boxes(landmarks, width, height)

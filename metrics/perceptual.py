@@ -25,24 +25,24 @@ from .torchvision_schemas import ensure_torchvision
 VERSION = "1"
 MIN_PX = 63  # below, AlexNet's last pooling has nothing left
 BATCH = 16
+CONVOLUTIONS = (0, 3, 6, 8, 10)  # of torchvision's AlexNet; one in each of the five slices of lpips
 
 
 def load_lpips(path: Path, device: str) -> Any:
-    """lpips.LPIPS(net='alex') with torchvision's AlexNet weights of `path`. Raises Unavailable where they do not fit."""
+    """lpips.LPIPS(net='alex') on torchvision's AlexNet weights of `path`. Raises Unavailable where they do not fit."""
     ensure_torchvision()
     import lpips
 
     network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-        backbone = {
-            f"slice{number}.{name}": tensor
-            for number, layers in enumerate(((0, 1), (2, 3, 4), (5, 6, 7), (8, 9), (10, 11)), start=1)
-            for layer in layers
-            for name, tensor in ((f"{layer}.{kind}", weights.get(f"features.{layer}.{kind}")) for kind in ("weight", "bias"))
-            if tensor is not None
-        }
-        network.net.load_state_dict(backbone)
+        network.net.load_state_dict(
+            {
+                f"slice{number}.{layer}.{kind}": weights[f"features.{layer}.{kind}"]
+                for number, layer in enumerate(CONVOLUTIONS, start=1)
+                for kind in ("weight", "bias")
+            }
+        )
     except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
         raise Unavailable(f"{path.name} is no AlexNet weight file ({type(error).__name__}). Fetch it again.") from error
     return network.to(device).eval()

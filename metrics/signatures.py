@@ -20,8 +20,9 @@ def signature(
     pool: str = CLIP_MEAN,
     version: str,
 ) -> str:
-    """variant|weights:…|crop:…|resize:…|pool:…|v…"""
-    return f"{variant}|weights:{weights}|crop:{crop}|resize:{resize}|pool:{pool}|v{version}"
+    """variant|weights:…|crop:…|resize:…|pool:…|v…; a '|' inside a part becomes ','."""
+    parts = (variant, f"weights:{weights}", f"crop:{crop}", f"resize:{resize}", f"pool:{pool}", f"v{version}")
+    return "|".join(part.replace("|", ",") for part in parts)
 
 
 def weight_label(name: str, *paths: Path) -> str:

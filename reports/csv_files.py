@@ -16,9 +16,17 @@ from emobench.store import RunRecord
 
 RUN_FIELDS = ("dataset", "method", "preset", "method_version", "role", "seed", "identity", "protocol", "status")
 RESULT_FIELDS = (
-    "value", "ci_low", "ci_high", "n_scored", "n_total", "unit", "higher_is_better", "signature", "reason",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n_scored",
+    "n_total",
+    "unit",
+    "higher_is_better",
+    "signature",
+    "reason",
 )
-SCORE_FIELDS = ("clip", "subject", "emotion", "intensity", "metric", "value", "reason", "detail")
+SCORE_FIELDS = ("clip", "subject", "emotion", "intensity", "metric", "value", "reason")
 
 
 class CsvReport:
@@ -44,11 +52,15 @@ def table_csv(runs: Sequence[RunRecord]) -> str:
 def scores_csv(runs: Sequence[RunRecord]) -> str:
     """Long form: one row per run, clip and metric; `detail` is a JSON object."""
     rows = (
-        [*(getattr(record.run, name) for name in RUN_FIELDS), *values[:-1], json.dumps(dict(values[-1]), sort_keys=True)]
+        [
+            *(getattr(record.run, name) for name in RUN_FIELDS),
+            *(getattr(score, name) for name in SCORE_FIELDS),
+            json.dumps(dict(score.detail), sort_keys=True),
+        ]
         for record in runs
-        for values in ([getattr(score, name) for name in SCORE_FIELDS] for score in record.scores)
+        for score in record.scores
     )
-    return _text((*RUN_FIELDS, *SCORE_FIELDS), rows)
+    return _text((*RUN_FIELDS, *SCORE_FIELDS, "detail"), rows)
 
 
 def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -11,7 +11,7 @@ from emobench.store import RunRecord
 from .literature import Published, published_for
 from .missing import missing_lines
 from .numbers import coverage_text, interval_text, value_text
-from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, summarise
+from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, measured_columns, summarise
 
 ESCAPES = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -35,7 +35,7 @@ def latex(rows: Sequence[MethodRow]) -> str:
     parts = ["% needs \\usepackage{booktabs,graphicx}\n"]
     for dataset, own in by_dataset(rows).items():
         parts.append(_table(dataset, own))
-        parts.extend(_published(table) for table in published_for(dataset))
+        parts.extend(_published(table) for table in published_for(own[0].dataset))
     return "\n".join(parts)
 
 
@@ -45,7 +45,7 @@ def escape(text: str) -> str:
 
 
 def _table(dataset: str, rows: Sequence[MethodRow]) -> str:
-    wanted = columns(rows)
+    wanted = measured_columns(rows)
     lines = [_row("", [f"{c.name}{'‡' * (len(c.signatures) > 1)} {c.arrow}" for c in wanted])]
     if any(column.unit for column in wanted):
         lines.append(_row("", [f"[{column.unit}]" if column.unit else "" for column in wanted]))
@@ -93,8 +93,9 @@ def _caption(dataset: str, rows: Sequence[MethodRow]) -> str:
 def _published(table: Published) -> str:
     lines = [_row("", table.columns), r"\midrule"]
     lines.extend(_row(row.method, [value or "–" for value in row.values]) for row in table.rows)
-    caption = f"Published on {table.dataset}, not measured here: {table.citation} ({table.grade_text}). {table.protocol}"
-    return _float(escape(caption), f"tab:published-{table.name}-{table.dataset}", "l" + "r" * len(table.columns), lines)
+    caption = f"Published on {table.dataset}, not measured here: {table.citation} ({table.grade_text})."
+    label = f"tab:published-{table.name}-{table.dataset}"
+    return _float(escape(f"{caption} {table.protocol}"), label, "l" + "r" * len(table.columns), lines)
 
 
 def _row(label: str, cells: Sequence[str]) -> str:

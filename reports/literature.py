@@ -49,7 +49,7 @@ def published() -> list[Published]:
     """All tables in published/*.yaml. Raises InputError on a malformed file."""
     folder = files("emobench.reports") / "published"
     sources = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name)
-    tables = []
+    tables: list[Published] = []
     for entry in sources:
         try:
             document = yaml.safe_load(entry.read_text(encoding="utf-8"))

@@ -33,3 +33,11 @@ HTML = ReportSpec(
     requires=("jinja2", "seaborn", "pandas"),
     suffix=".html",
 )
+FIGURES = ReportSpec(
+    name="figures",
+    version="1",
+    summary="figures/: bars with intervals, emotions, confusion, seeds, as PNG and PDF",
+    factory="emobench.reports.figure_files:FigureReport",
+    requires=("seaborn", "pandas"),
+    suffix=".png",
+)

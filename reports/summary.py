@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from emobench import registry
-from emobench.hashing import canonical_json
+from emobench.hashing import canonical_json, short
 from emobench.stats import MIN_CLUSTERS, Level, bootstrap_interval
 from emobench.store import RunRecord
 from emobench.types import MetricSpec, Result
@@ -60,6 +61,10 @@ class Cell:
     def is_infinite(self) -> bool:
         return self.value is None and self.reason == "infinite"
 
+    @property
+    def is_shown(self) -> bool:
+        return self.value is not None or self.is_infinite
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodRow:
@@ -70,6 +75,7 @@ class MethodRow:
     version: str
     role: str
     dataset: str
+    data: str  # the dataset's name, with protocol and split where one name stands for several
     seeds: tuple[int, ...]
     runs: tuple[RunRecord, ...]
     cells: Mapping[str, Cell]
@@ -82,7 +88,7 @@ class MethodRow:
 def summarise(runs: Sequence[RunRecord]) -> list[MethodRow]:
     """One row per configured method, ranked roles first; the best complete value of each metric is marked."""
     groups = _groups(runs)
-    labels = _labels(groups)
+    titles = _titles(groups)
     rows = [
         MethodRow(
             label=label,
@@ -90,21 +96,22 @@ def summarise(runs: Sequence[RunRecord]) -> list[MethodRow]:
             version=group[0].run.method_version,
             role=group[0].run.role,
             dataset=group[0].run.dataset,
+            data=title,
             seeds=tuple(record.run.seed for record in group),
             runs=tuple(group),
             cells={name: _cell(name, group) for name in _metric_names(group)},
         )
-        for label, group in zip(labels, groups, strict=True)
+        for label, title, group in zip(_labels(groups, titles), titles, groups, strict=True)
     ]
-    rows.sort(key=lambda row: (row.dataset, _rank(row.role, ROLE_ORDER), row.label))
+    rows.sort(key=lambda row: (row.data, _rank(row.role, ROLE_ORDER), row.label))
     return [_with_best(row, rows) for row in rows]
 
 
 def by_dataset(rows: Sequence[MethodRow]) -> dict[str, list[MethodRow]]:
-    """Rows grouped by dataset, in order: values on different data never share a table."""
+    """Rows by `data`, in order: values on other clips or under another protocol never share a table."""
     grouped: dict[str, list[MethodRow]] = {}
     for row in rows:
-        grouped.setdefault(row.dataset, []).append(row)
+        grouped.setdefault(row.data, []).append(row)
     return grouped
 
 
@@ -125,6 +132,15 @@ def columns(rows: Sequence[MethodRow]) -> list[Column]:
             signatures=tuple(sorted({r.signature for r in found[name] if r.n_scored})),
         )
         for name in sorted(found, key=lambda name: (_rank(name.partition(".")[0], FAMILIES), name))
+    ]
+
+
+def measured_columns(rows: Sequence[MethodRow]) -> list[Column]:
+    """The columns in which at least one row has something to show; the others are listed as missing."""
+    return [
+        column
+        for column in columns(rows)
+        if any(column.name in r.cells and r.cells[column.name].is_shown for r in rows)
     ]
 
 
@@ -161,9 +177,19 @@ def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return out
 
 
-def _labels(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
+def _titles(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
+    """Names of what each group was measured on: another split or protocol of a dataset is other data."""
+    keys = [(g[0].run.dataset, g[0].run.protocol, g[0].run.split_hash) for g in groups]
+    ambiguous = {name for name, count in Counter(key[0] for key in set(keys)).items() if count > 1}
+    return [
+        f"{dataset} · {protocol} · split {short(split, 6)}" if dataset in ambiguous else dataset
+        for dataset, protocol, split in keys
+    ]
+
+
+def _labels(groups: Sequence[Sequence[RunRecord]], titles: Sequence[str]) -> list[str]:
     plain = [g[0].run.method + (f"/{g[0].run.preset}" if g[0].run.preset else "") for g in groups]
-    keys = [(g[0].run.dataset, name) for g, name in zip(groups, plain, strict=True)]
+    keys = list(zip(titles, plain, strict=True))
     return [
         f"{name} {group[0].run.identity[:6]}" if keys.count(key) > 1 else name
         for group, name, key in zip(groups, plain, keys, strict=True)
@@ -223,16 +249,16 @@ def _interval_of_seed_means(name: str, group: Sequence[RunRecord]) -> tuple[floa
 
 
 def _with_best(row: MethodRow, rows: Sequence[MethodRow]) -> MethodRow:
-    """Mark the best of at least two complete values of one signature among ranked rows."""
+    """Mark the best of at least two different complete values of one signature among ranked rows."""
     if not row.is_ranked:
         return row
-    rivals = [other for other in rows if other.dataset == row.dataset and other.is_ranked]
+    rivals = [other for other in rows if other.data == row.data and other.is_ranked]
     cells = {}
     for name, cell in row.cells.items():
         field = [other.cells[name] for other in rivals if name in other.cells]
         complete = [c for c in field if c.value is not None and c.is_complete]
         values = [c.value for c in complete if c.value is not None]
-        comparable = len(values) > 1 and len({c.signature for c in field if c.n_scored}) == 1
+        comparable = len(set(values)) > 1 and len({c.signature for c in field if c.n_scored}) == 1
         best = None
         if comparable:
             higher = next(r.results[name].higher_is_better for r in row.runs if name in r.results)

@@ -16,7 +16,7 @@ from emobench.store import RunRecord
 from .literature import Published, published_for
 from .missing import missing_lines
 from .numbers import DASH, coverage_text, interval_text, value_text
-from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, summarise
+from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, measured_columns, summarise
 
 GAP = 2
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # escape codes from files must not reach the terminal
@@ -38,11 +38,11 @@ def render(rows: Sequence[MethodRow], width: int = 80) -> Group:
     parts: list[Table | Text] = []
     for dataset, own in by_dataset(rows).items():
         parts.append(_heading(dataset, own))
-        for group in fit_columns(own, columns(own), width):
+        for group in fit_columns(own, measured_columns(own), width):
             parts.extend((_table(own, group), Text("")))
         parts.append(_caption(own))
         parts.extend(Text(_clean(line), style="yellow") for line in missing_lines(own))
-        for published in published_for(dataset):
+        for published in published_for(own[0].dataset):
             parts.extend((Text(""), *_published(published, width)))
     return Group(*parts)
 

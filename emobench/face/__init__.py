@@ -1,1 +1,1 @@
-"""Faces: landmarks, expression and pose trackers, crops, parsing, and the file formats of their results."""
+"""Faces: landmark conventions, tracking, parsing, and the files that hold them. Knows no dataset and no method."""

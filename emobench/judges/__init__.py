@@ -1,1 +1,5 @@
-"""Small networks trained on the train split of a dataset, used where no pretrained one is present."""
+"""Small networks trained on a dataset's own train split, for what no pretrained network at hand can judge."""
+
+from .judge_set import JudgeSet
+
+__all__ = ["JudgeSet"]

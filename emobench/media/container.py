@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from emobench.errors import InputError
 
+_PACK = b"\x00\x00\x01\xba"  # ISO 11172-1 pack header
 _UNKNOWN_RIFF_SIZES = (0, 0xFFFFFFFF)  # written by encoders that pipe
 
 
@@ -42,9 +43,9 @@ def decoding_fault(path: Path, what: str, error: Exception) -> InputError:
 
 
 def missing_bytes(path: Path) -> str | None:
-    """Why the file must be incomplete, from the length fields of MP4/MOV, Matroska/WebM and RIFF; None if it is not.
+    """Why the file must be incomplete, from the length fields of MP4/MOV, Matroska/WebM, RIFF and MPEG; else None.
 
-    Other containers (MPEG program streams) carry no total length: for them only a broken last packet tells.
+    MPEG program streams carry no total length: there a cut shows only inside a packet, not between two.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -53,6 +54,8 @@ def missing_bytes(path: Path) -> str | None:
             return _missing_boxes(stream, size)
         if head[:4] == b"\x1a\x45\xdf\xa3":
             return _missing_segment(stream, size)
+        if head[:4] == _PACK:
+            return _missing_packet(stream, size)
         if head[:4] == b"RIFF":
             stated = int.from_bytes(head[4:8], "little")
             # one byte of slack: an odd last chunk may lack its padding byte
@@ -95,6 +98,26 @@ def _missing_segment(stream: BinaryIO, size: int) -> str | None:
     return None
 
 
+def _missing_packet(stream: BinaryIO, size: int) -> str | None:
+    """Walks packs and packets of an MPEG-1 or MPEG-2 program stream up to the first that is not whole."""
+    position = 0
+    while position + 6 <= size:
+        stream.seek(position)
+        header = stream.read(14)
+        code = header[3]
+        if header[:3] != b"\x00\x00\x01" or code < 0xB9:
+            return None  # padding or damage between packets: the decoder decides
+        if header[:4] == _PACK:
+            # MPEG-2 packs are two bits '01' and end with a count of stuffing bytes
+            is_second = len(header) > 4 and header[4] >> 6 == 1
+            position += 14 + (header[13] & 7) if is_second and len(header) == 14 else 12
+        elif code == 0xB9:
+            return None
+        else:
+            position += 6 + int.from_bytes(header[4:6], "big")
+    return f"its last packet ends at byte {position}, the file has {size}" if position > size else None
+
+
 def _read_vint(stream: BinaryIO) -> tuple[int, bool]:
     """One EBML variable-length integer, and whether it is the reserved 'unknown' value (all bits one)."""
     first = stream.read(1)
@@ -106,5 +129,5 @@ def _read_vint(stream: BinaryIO) -> tuple[int, bool]:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text.split(":")[0].strip() if "avcodec" in text or "/" in text else text
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0]

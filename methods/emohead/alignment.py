@@ -62,7 +62,8 @@ class GatedFusion(nn.Module):
 
     def forward(self, emotion: Tensor, audio: Tensor) -> Tensor:
         gate = torch.sigmoid(self.gate(torch.cat([emotion, audio], dim=-1)))
-        return gate * self.emotion(emotion) + (1 - gate) * self.audio(audio)
+        fused: Tensor = gate * self.emotion(emotion) + (1 - gate) * self.audio(audio)
+        return fused
 
 
 class Alignment(nn.Module):
@@ -91,11 +92,14 @@ class Alignment(nn.Module):
             return text, fused, audio
         states = {"emotion": fused, "text": text, "audio": audio}
         positions = sinusoidal_positions(seconds, self.config.width)
-        normed = {name: self.norms[name](x) + positions for name, x in states.items()}
+        normed = {name: self.norms[name](x) for name, x in states.items()}
         offsets = seconds[:, None, :] - seconds[:, :, None]
         far = (offsets.abs() > self.config.window_seconds) | ~mask[:, None, :]
         far = far & (offsets != 0)  # a padded frame sees itself: softmax of nothing would be NaN
-        logits = {name: m(normed[name], offsets).masked_fill(far[:, None], FAR) for name, m in self.maps.items()}
+        logits = {
+            name: attention_map(normed[name] + positions, offsets).masked_fill(far[:, None], FAR)
+            for name, attention_map in self.maps.items()
+        }
         attention = {name: x.softmax(-1) for name, x in logits.items()}
         attention["audio"] = self._fuse(logits, attention)
         out = {name: states[name] + self._read(name, attention[name], normed[name]) for name in states}
@@ -112,4 +116,5 @@ class Alignment(nn.Module):
     def _read(self, name: str, attention: Tensor, states: Tensor) -> Tensor:
         values = split_heads(self.values[name](states), self.config.heads)
         mixed = (attention @ values).transpose(1, 2).flatten(2)
-        return self.dropout(self.exits[name](mixed))
+        read: Tensor = self.dropout(self.exits[name](mixed))
+        return read

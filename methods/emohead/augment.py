@@ -23,11 +23,11 @@ def augmented(
     varied = _change_tempo(example, 1 + training.tempo * rng.uniform(-1, 1))
     features = _shift_bands(varied.features, training.band_shift * rng.uniform(-1, 1), scaling)
     features = features + _gain(training.gain_db * rng.uniform(-1, 1), scaling)
-    features = features + rng.normal(size=features.shape) * (training.noise * rng.uniform())
+    noise = rng.standard_normal(features.shape, dtype=np.float32) * np.float32(training.noise * rng.uniform())
     drops_text = rng.uniform() < text.dropout
     return replace(
         varied,
-        features=features.astype(np.float32),
+        features=features + noise,
         seconds=varied.seconds + rng.uniform(0, POSITION_SHIFT_SECONDS),
         tag=0 if rng.uniform() < training.tag_dropout else varied.tag,
         has_text=varied.has_text and not drops_text,
@@ -47,18 +47,20 @@ def _change_tempo(example: Example, factor: float) -> Example:
         features=_read(example.features, (np.arange(new_steps) + 0.5) * steps / new_steps - 0.5),
         positions=example.positions[0] + spacing * np.arange(new_frames),
         seconds=example.seconds[0] + (example.seconds[1] - example.seconds[0]) * np.arange(new_frames),
-        text_positions=_read(example.text_positions[:, None], sources)[:, 0],
-        alpha=_read(example.alpha, sources).astype(np.float32),
-        valid=example.valid[np.clip(np.rint(sources), 0, frames - 1).astype(int)],
+        text_positions=np.interp(sources, np.arange(frames), example.text_positions),
+        alpha=_read(example.alpha, sources),
+        valid=np.interp(sources, np.arange(frames), example.valid) > 1 - 1e-9,  # both neighbours were tracked
     )
 
 
-def _read(rows: NDArray[np.floating], positions: NDArray[np.float64]) -> NDArray[np.floating]:
+def _read(rows: Floats, positions: NDArray[np.float64]) -> Floats:
+    """(N, C) rows at fractional positions (M,) along N, clamped at the ends → (M, C)."""
     inside = np.clip(positions, 0, len(rows) - 1)
     low = inside.astype(int)
     high = np.minimum(low + 1, len(rows) - 1)
-    share = (inside - low)[:, None].astype(rows.dtype)
-    return rows[low] + share * (rows[high] - rows[low])
+    share = (inside - low)[:, None].astype(np.float32)
+    between: Floats = rows[low] + share * (rows[high] - rows[low])
+    return between
 
 
 def _shift_bands(features: Floats, bands: float, scaling: Scaling) -> Floats:

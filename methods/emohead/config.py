@@ -23,7 +23,7 @@ class AudioConfig(_Section):
     pitch_min_hz: float = Field(60.0, gt=50, lt=200)
     pitch_max_hz: float = Field(420.0, gt=200, le=800)
     channels: int = Field(64, ge=8)  # width of the convolutions, which run at 50 Hz
-    blocks: int = Field(3, ge=0)  # residual convolutions, dilation 1, 2, 4: sees ± 0.3 s
+    blocks: int = Field(2, ge=0)  # residual convolutions, dilation 1, 2, …: two see ± 0.14 s
 
 
 class TextConfig(_Section):
@@ -43,9 +43,9 @@ class AlignmentConfig(_Section):
     fused_attention: Literal["convex", "product", "mean"] = "convex"
     # FusedAttn of C_γ and C_ve. Ours: softmax of a learned convex combination of the two logit maps, per head;
     # "product": normalised product of the maps; "mean": mean of the maps
-    window_seconds: float = Field(0.6, gt=0)  # ours: attention looks no further; keeps articulation precise in time
+    window_seconds: float = Field(0.3, gt=0)  # ours: attention looks no further; keeps articulation precise in time
     locality: bool = True  # ours: learned Gaussian bias on the time offset, per stream and head
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
 
 
 class RefinementConfig(_Section):
@@ -53,22 +53,27 @@ class RefinementConfig(_Section):
 
     enabled: bool = True  # False: α̂ = α̃
     constant_tau: float | None = None  # a number replaces FFN₂
+    steps: int = Field(200, ge=1)  # of stage 2: FFN₂ alone, on a frozen α̃
     cost_grid: tuple[float, ...] = (0.003, 0.03, 0.3)  # candidates for the SVM's C
     folds: int = Field(3, ge=2)  # of the cross-validation; clips never straddle folds
     max_frames: int = Field(6000, ge=100)  # frames drawn per hyperplane
     project_articulation: bool = False  # project w off the speech subspace
     articulation_rank: int = Field(6, ge=1)  # dimensions of the speech subspace: PCA of frame-to-frame motion
-    hinge_weight: float = Field(0.5, ge=0)  # keeps w·α̂ + b beyond the median of the requested emotion and level
-    mismatch: float = Field(0.5, ge=0, le=1)  # share of training clips whose tag is replaced, for the hinge alone
+    hinge_weight: float = Field(1.0, ge=0)  # keeps α̂ on the positive side of the requested emotion's hyperplane
+    mismatch: float = Field(0.5, ge=0, le=1)
+    # share of stage-2 clips whose tag is replaced: no target there, only a hinge on the clip's mean, whose bar is the
+    # median of the requested emotion and level; teaches τ how far a voice is from a tag without mismatch recordings
+    matched_weight: float = Field(4.0, ge=0)  # of L_reg(α̂) on the clips that keep their tag
+    learning_rate: float = Field(5e-3, gt=0)
     sparsity: float = Field(0.02, ge=0)  # weight of |τ|: no more refinement than needed
+    smoothness: float = Field(0.1, ge=0)  # weight of the frame-to-frame difference of τ
 
 
 class TrainingConfig(_Section):
     """How the audio-expression module is trained (ours; the paper gives L_reg only)."""
 
-    steps: int = Field(500, ge=1)
-    refinement_steps: int = Field(120, ge=1)  # FFN₂ alone, on a frozen α̃
-    batch_clips: int = Field(16, ge=1)
+    steps: int = Field(800, ge=1)
+    batch_clips: int = Field(8, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     velocity_weight: float = Field(0.5, ge=0)  # L1 of frame-to-frame differences
@@ -77,7 +82,7 @@ class TrainingConfig(_Section):
     tag_dropout: float = Field(0.1, ge=0, le=1)  # share of clips trained without tag: the voice must do
     gain_db: float = Field(4.0, ge=0)  # augmentation: ± uniform
     noise: float = Field(0.3, ge=0)  # augmentation: Gaussian, in standard deviations of a feature, up to
-    band_shift: float = Field(1.5, ge=0)  # augmentation: mel bands up or down, up to: other vocal tracts
+    band_shift: float = Field(0.5, ge=0)  # augmentation: mel bands up or down, up to: other vocal tracts
     tempo: float = Field(0.12, ge=0, lt=0.5)  # augmentation: speech and face faster or slower, up to
 
 

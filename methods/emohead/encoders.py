@@ -60,7 +60,8 @@ class AudioEncoder(nn.Module):
         for block in self.blocks:
             states = block(states, mask)
         last = (steps - 1).div(2, rounding_mode="floor").unsqueeze(1)
-        return self.exit(gather_linear(states, torch.minimum(positions / 2, last)))
+        frames: Tensor = self.exit(gather_linear(states, torch.minimum(positions / 2, last)))
+        return frames
 
 
 class EmotionEncoder(nn.Module):
@@ -80,9 +81,10 @@ class EmotionEncoder(nn.Module):
         high = (low + 1).clamp(max=LEVELS)
         share = (level - low).clamp(0, 1).unsqueeze(-1)
         row = tag * LEVELS - 1
-        strength = self.level(row + low) * (1 - share) + self.level(row + high) * share
+        strength: Tensor = self.level(row + low) * (1 - share) + self.level(row + high) * share
         prosody: Tensor = self.prosody(features[..., -len(PROSODY) :], steps, positions)
-        return prosody + (self.tag(tag) + strength).unsqueeze(1)
+        told: Tensor = self.tag(tag) + strength
+        return prosody + told.unsqueeze(1)
 
 
 class TextEncoder(nn.Module):

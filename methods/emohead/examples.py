@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from emobench.errors import InputError
 from emobench.types import Floats
 
 from .features import frame_positions, speech_span
@@ -65,7 +66,7 @@ def make_example(
     return Example(
         features=((features - scaling.feature_mean) / scaling.feature_scale).astype(np.float32),
         positions=positions,
-        seconds=(np.arange(n_frames) + 0.5) / fps,
+        seconds=(np.arange(n_frames, dtype=np.float64) + 0.5) * (1 / fps),
         characters=characters,
         text_positions=text_positions(len(characters), positions, speech_span(features)),
         has_text=transcript is not None,
@@ -86,11 +87,17 @@ def with_target(
 def measure_scaling(
     features: Sequence[Floats], alphas: Sequence[Floats], subjects: Sequence[int], floor: float
 ) -> Scaling:
-    """Scaling of a train split; `subjects` are numbers 1..S, one a clip. `floor`: share of the median deviation."""
+    """Scaling of a train split from the features and the tracked frames' α of every clip.
+
+    `subjects` are numbers 1..S, one a clip; `floor` is a share of the median deviation over coefficients. Raises
+    InputError where a subject has no tracked frame.
+    """
     heard = np.concatenate(features)
     means, scales = [], []
     for subject in range(1, max(subjects) + 1):
         own = np.concatenate([a for a, s in zip(alphas, subjects, strict=True) if s == subject])
+        if not len(own):
+            raise InputError("No frame of one of the train subjects was tracked. Check the dataset's videos.")
         deviation = own.std(axis=0)
         moving = deviation[deviation > 1e-6]
         least = floor * float(np.median(moving)) if len(moving) else 1.0

@@ -50,7 +50,7 @@ def speech_span(features: Floats) -> tuple[float, float]:
 
 def frame_positions(n_frames: int, fps: float) -> NDArray[np.float64]:
     """(n_frames,) where the centres of video frames fall on the axis of feature steps."""
-    return (np.arange(n_frames) + 0.5) / fps * STEP_HZ - 0.5
+    return (np.arange(n_frames, dtype=np.float64) + 0.5) * (STEP_HZ / fps) - 0.5
 
 
 def _windows(samples: Floats, steps: int, width: int) -> Floats:
@@ -64,7 +64,8 @@ def _log_mel(windows: Floats, n_mels: int) -> Floats:
     shape = np.hanning(MEL_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
     spectrum = np.fft.rfft(windows * shape, FFT_SIZE)
     power = (np.abs(spectrum) ** 2 / (shape**2).sum()).astype(np.float32)
-    return np.log(power @ _mel_filters(n_mels) + LOG_FLOOR)
+    bands: Floats = np.log(power @ _mel_filters(n_mels) + LOG_FLOOR)
+    return bands
 
 
 @lru_cache(maxsize=4)

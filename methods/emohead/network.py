@@ -16,7 +16,7 @@ from .config import EmoHeadConfig
 from .encoders import AudioEncoder, EmotionEncoder, TextEncoder
 from .features import PROSODY
 
-TAU_BIAS = -2.0  # τ starts at softplus(−2) ≈ 0.13: hardly any refinement
+TAU_BIAS = -4.0  # τ starts at softplus(−4) ≈ 0.02: hardly any refinement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,10 @@ class ExpressionNetwork(nn.Module):
         self.expression = nn.Sequential(
             nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, coefficients)
         )
-        self.tau = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 1))
-        nn.init.zeros_(self.tau[2].weight)
-        nn.init.constant_(self.tau[2].bias, TAU_BIAS)
+        last = nn.Linear(width, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, TAU_BIAS)
+        self.tau = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), last)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """α̃ and h; both mean nothing where the mask is False."""

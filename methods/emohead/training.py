@@ -1,11 +1,10 @@
-"""Stage 1 of EmoHead: α̃ from sound, transcript and tag; and stage 2: τ on a frozen α̃. Knows no files and no rendering."""
+"""Stage 1 of EmoHead: α̃ from sound, transcript and tag; the loss and the draw of batches. Knows no files."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +16,8 @@ from .augment import augmented
 from .config import EmoHeadConfig
 from .examples import Example, Scaling, collate, collate_targets
 from .network import ExpressionNetwork
+
+POOL_BATCHES = 6  # batches are cut from pools of this many, sorted by length
 
 
 @contextmanager
@@ -34,12 +35,12 @@ def regression_loss(
     predicted: Tensor, target: Tensor, mask: Tensor, weights: Tensor, velocity_weight: float
 ) -> Tensor:
     """L_reg: weighted L1 of α and of its frame-to-frame differences. (B, T, K), mask (B, T), weights (K,)."""
-    error = _masked_mean((predicted - target).abs() @ weights, mask)
+    error = masked_mean((predicted - target).abs() @ weights, mask)
     moved = (predicted.diff(dim=1) - target.diff(dim=1)).abs() @ weights
-    return (error + velocity_weight * _masked_mean(moved, mask[:, 1:] & mask[:, :-1])) / weights.sum()
+    return (error + velocity_weight * masked_mean(moved, mask[:, 1:] & mask[:, :-1])) / weights.sum()
 
 
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
@@ -52,17 +53,17 @@ def train_expression(
     weights = torch.where(is_mouth, training.mouth_weight, 1.0)
     parameters = [p for name, p in network.named_parameters() if not name.startswith("tau.")]
     optimiser = torch.optim.AdamW(parameters, training.learning_rate, weight_decay=training.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i / training.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: learning_rate_share(i / training.steps))
     losses = []
     network.train()
-    draws = _draw(len(examples), training.batch_clips, training.steps, rng)
+    draws = draw_batches([len(e) for e in examples], training.batch_clips, training.steps, rng)
     for chosen in progress.track(draws, "emohead: expression", total=training.steps):
         batch = [augmented(examples[i], training, config.text, scaling, rng) for i in chosen]
         target, mask = collate_targets(batch)
         predicted, _ = network(collate(batch))
         loss = regression_loss(predicted, target, mask, weights, training.velocity_weight)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
@@ -71,16 +72,22 @@ def train_expression(
     return float(np.mean(losses[-max(len(losses) // 10, 1) :]))
 
 
-def _rate(done: float) -> float:
+def learning_rate_share(done: float) -> float:
     """Share of the learning rate: a twentieth of warm-up, then a cosine to 1 %."""
     return min(done / 0.05, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))) + 1e-3
 
 
-def _draw(count: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """`steps` batches of clip numbers; every clip once before any comes again."""
-    queue: list[int] = []
-    for _ in range(steps):
-        while len(queue) < size:
-            queue.extend(rng.permutation(count).tolist())
-        yield queue[:size]
-        del queue[:size]
+def draw_batches(lengths: Sequence[int], size: int, steps: int, rng: np.random.Generator) -> Iterator[list[int]]:
+    """`steps` batches of clip numbers, of similar length (less padding); every clip once before any comes again."""
+    size = min(size, len(lengths))
+    done = 0
+    while True:
+        shuffled = rng.permutation(len(lengths))
+        pools = [shuffled[i : i + POOL_BATCHES * size] for i in range(0, len(shuffled), POOL_BATCHES * size)]
+        ordered = [int(clip) for pool in pools for clip in sorted(pool, key=lambda clip: lengths[clip])]
+        batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+        for index in rng.permutation(len(batches)):
+            if done == steps:
+                return
+            yield batches[index]
+            done += 1

@@ -13,7 +13,7 @@ from .geometry import rotation_vectors
 
 # Root of the summed variances of puppet's α (action units): trackers with other units are brought to the same size,
 # because the components stay unwhitened and their size sets the learning rate of their tables.
-REFERENCE_SPREAD = 1.0
+REFERENCE_SPREAD = 1.66
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,8 @@ class Condition:
         room = np.maximum((self.margin - 1) * self.half_width, 1e-6)
         excess = np.maximum(np.abs(offset) - self.half_width, 0)
         inside = np.clip(offset, -self.half_width, self.half_width)
-        return (self.centre + inside + np.sign(offset) * room * np.tanh(excess / room)).astype(np.float32)
+        held: Floats = self.centre + inside + np.sign(offset) * room * np.tanh(excess / room)
+        return held.astype(np.float32)
 
 
 def fit_condition(alpha: Floats, pose: HeadPose, config: RadianceConfig) -> Condition:

@@ -41,7 +41,7 @@ class RadianceConfig(BaseModel):
     )
 
     # training
-    steps: int = Field(1600, ge=1, description="optimiser steps of the head field")
+    steps: int = Field(1200, ge=1, description="optimiser steps of the head field")
     frames_per_step: int = Field(8, ge=1, description="frames of one step, each an independent task")
     samples_per_step: int = Field(32_768, ge=64, description="target of samples; rays per step adapt to it")
     max_rays: int = Field(16_384, ge=8, description="rays of one step at most")
@@ -62,6 +62,6 @@ class RadianceConfig(BaseModel):
         "deformed", description="static: one image; deformed: it moves and changes with the head pose"
     )
     backdrop_cells: int = Field(16, ge=2, description="cells per axis of the backdrop's deformation grid")
-    backdrop_steps: int = Field(150, ge=0, description="optimiser steps of the deformation")
+    backdrop_steps: int = Field(250, ge=0, description="optimiser steps of the deformation")
     backdrop_pixels: int = Field(32_768, ge=64, description="pixels of one of these steps")
     backdrop_residual: bool = Field(True, description="a colour per pixel that is linear in the pose, on top")

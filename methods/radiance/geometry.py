@@ -37,7 +37,8 @@ def pixel_directions(camera: Camera) -> Floats:
     flat = np.stack(
         [(u - camera.cx_px) / camera.focal_px, (camera.cy_px - v) / camera.focal_px, -np.ones_like(u)], axis=-1
     ).reshape(-1, 3)
-    return (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
+    unit: Floats = (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def head_rays(directions: Floats, rotation: Floats, translation: Floats, box: Box) -> Rays:
@@ -63,7 +64,8 @@ def rotation_vectors(rotation: Floats) -> Floats:
     """Axis times angle (radians) of rotations (T, 3, 3) → (T, 3); angles stay below π."""
     from scipy.spatial.transform import Rotation
 
-    return Rotation.from_matrix(rotation.astype(np.float64)).as_rotvec().astype(np.float32)
+    vectors: Floats = Rotation.from_matrix(rotation.astype(np.float64)).as_rotvec().astype(np.float32)
+    return vectors
 
 
 def pose_features(pose: HeadPose, mean_translation: Floats) -> NDArray[np.float32]:

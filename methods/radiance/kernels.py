@@ -5,15 +5,19 @@ scales better than parallel loops inside a kernel and makes every result indepen
 All kernels are generic in the float type of their arrays; literals are cast so that float32 stays float32.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+# (numba infers the types of arguments; shapes are in the docstrings)
+
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit, uint32
 
 # No "nnan"/"ninf": a diverged training must show as NaN instead of being optimised away.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "nogil": True,
     "cache": True,
     "boundscheck": False,
@@ -25,42 +29,39 @@ PRIME_Z = np.uint32(805459861)
 
 
 @njit(**OPTIONS)
-def march(origin, directions, skip, step, jitter, limit, points, depths, counts):
-    """Sample points of rays inside occupied cells, packed ray after ray; returns how many.
+def march(origin, directions, skip, step, jitter, limit, live, cursor, points, depths, counts):
+    """The next samples of rays inside occupied cells, at most `limit` a ray, packed ray after ray; returns how many.
 
     origin (3,) and directions (R, 3): normalised coordinates, box = [0, 1]³; depth t in mm along a ray. skip (G, G, G)
-    uint8 as z, y, x: 0 = occupied, else the distance in cells (Chebyshev) to the nearest occupied one. jitter (R,)
-    in [0, 1) steps. points (R·limit, 3), depths (R·limit,), counts (R,) are written.
+    uint8 as z, y, x: 0 = occupied, else the distance in cells (Chebyshev) to the nearest occupied one. step (1,) mm,
+    jitter (R,) in [0, 1) steps. live (N,): the rays to march. cursor (R,): steps a ray has behind it; −1 once it has
+    left the box. Written: cursor, points (N·limit, 3), depths (N·limit,), counts (N,).
     """
-    grid = skip.shape[0]
-    cells = step.dtype.type(grid)
-    below_one = step.dtype.type(1.0 - 1e-6)
-    zero = step.dtype.type(0)
+    number = step.dtype.type
+    zero, one, below_one, flat = number(0), number(1), number(1.0 - 1e-6), number(1e-12)
+    cells = number(skip.shape[0])
     total = 0
-    for r in range(directions.shape[0]):
-        counts[r] = 0
-        near = step.dtype.type(0)
-        far = step.dtype.type(1e9)
-        fastest = step.dtype.type(1e-12)
+    for n in range(live.shape[0]):
+        r = live[n]
+        counts[n] = 0
+        near, far, fastest = zero, number(1e9), flat
         for axis in range(3):
             speed = directions[r, axis]
-            if abs(speed) < step.dtype.type(1e-12):
+            if abs(speed) < flat:
                 if origin[axis] < zero or origin[axis] > below_one:
-                    far = step.dtype.type(-1)
+                    far = -one
                 continue
             a = -origin[axis] / speed
-            b = (step.dtype.type(1) - origin[axis]) / speed
+            b = (one - origin[axis]) / speed
             near = max(near, min(a, b))
             far = min(far, max(a, b))
             fastest = max(fastest, abs(speed))
-        if far <= near:
-            continue
-        last = int((far - near) / step[0] - jitter[r])
-        steps_per_cell = step.dtype.type(1) / (fastest * cells * step[0])
-        k = 0
-        n = 0
-        while k <= last and n < limit:
-            t = near + (step.dtype.type(k) + jitter[r]) * step[0]
+        last = int((far - near) / step[0] - jitter[r]) if far > near else -1
+        steps_per_cell = one / (fastest * cells * step[0])
+        k = cursor[r]
+        found = 0
+        while k <= last and found < limit:
+            t = near + (number(k) + jitter[r]) * step[0]
             x = min(max(origin[0] + t * directions[r, 0], zero), below_one)
             y = min(max(origin[1] + t * directions[r, 1], zero), below_one)
             z = min(max(origin[2] + t * directions[r, 2], zero), below_one)
@@ -71,11 +72,12 @@ def march(origin, directions, skip, step, jitter, limit, points, depths, counts)
                 points[total, 2] = z
                 depths[total] = t
                 total += 1
-                n += 1
+                found += 1
                 k += 1
             else:
-                k += max(1, int(step.dtype.type(distance - 1) * steps_per_cell))
-        counts[r] = n
+                k += max(1, int(number(distance - 1) * steps_per_cell))
+        cursor[r] = k if k <= last else -1
+        counts[n] = found
     return total
 
 
@@ -174,64 +176,144 @@ def encode_backward(points, scales, offsets, dense, mask, grad_features, grad_ta
 
 
 @njit(**OPTIONS)
-def composite(density, channels, counts, step, kept, sums, opacity):
-    """Emission–absorption sums along rays (Max 1995): density (M,), channels (M, C), counts (R,) samples a ray, step (1,)
-    in the density's inverse unit → sums (R, C) = Σ wᵢcᵢ, opacity (R,) = Σ wᵢ, kept (M,) = exp(−σᵢ·step)."""
+def composite(density, colour, counts, step, stop, live, cursor, sums, through):
+    """Emission–absorption along rays (Max 1995) over their next samples; returns how many rays go on.
+
+    density (M,), colour (M, 3), counts (N,) samples of each live ray (N,), step (1,) in the density's inverse unit.
+    Adds to sums (R, 3) = Σ wᵢcᵢ, lowers the transmittance through (R,), and moves the rays that go on (more than
+    `stop` left, cursor not −1) to the front of live.
+    """
     one = density.dtype.type(1)
     s = 0
-    for r in range(counts.shape[0]):
-        through = one
-        for c in range(channels.shape[1]):
-            sums[r, c] = 0
-        for _ in range(counts[r]):
-            kept[s] = math.exp(-density[s] * step[0])
-            weight = through * (one - kept[s])
-            for c in range(channels.shape[1]):
-                sums[r, c] += weight * channels[s, c]
-            through *= kept[s]
+    kept_on = 0
+    for n in range(counts.shape[0]):
+        r = live[n]
+        left = through[r]
+        for _ in range(counts[n]):
+            weight = left * (one - math.exp(-density[s] * step[0]))
+            for c in range(3):
+                sums[r, c] += weight * colour[s, c]
+            left -= weight
             s += 1
-        opacity[r] = one - through
+        through[r] = left
+        if left > stop and cursor[r] >= 0:
+            live[kept_on] = r
+            kept_on += 1
+    return kept_on
 
 
 @njit(**OPTIONS)
-def composite_backward(kept, channels, counts, step, grad_sums, grad_opacity, grad_density, grad_channels):
-    """Gradients of `composite`; ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end)."""
-    one = kept.dtype.type(1)
+def ray_gradients(density, colour, depth, counts, step, target, background, settings, weights, gradient):
+    """The training loss of rays and its gradient in the decoder's raw outputs, before exp and sigmoid.
+
+    density (M,), colour (M, 3), depth (M,), counts (R,); target (R, 3) over background (R, 3). settings (3,): weight of
+    the depth variance, factor on everything, density above which exp was clamped. Writes weights (M,) and gradient
+    (M, 4); returns the loss: mean squared colour error + weight · mean variance of depth along the ray.
+    ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end).
+    """
+    number = density.dtype.type
+    one, two, zero = number(1), number(2), number(0)
+    rays = number(counts.shape[0])
+    per_colour = settings[1] / (number(3) * rays)
+    per_variance = settings[0] * settings[1] / rays
+    loss = 0.0
     s = 0
     for r in range(counts.shape[0]):
+        stop = s + counts[r]
         through = one
-        running = kept.dtype.type(0)  # Σ_{j≤i} wⱼ g·cⱼ
-        for k in range(s, s + counts[r]):
-            weight = through * (one - kept[k])
-            pull = kept.dtype.type(0)
-            for c in range(channels.shape[1]):
-                pull += grad_sums[r, c] * channels[k, c]
-                grad_channels[k, c] = weight * grad_sums[r, c]
-            through *= kept[k]
+        red = green = blue = first = second = zero
+        for k in range(s, stop):
+            weight = through * (one - math.exp(-density[k] * step[0]))
+            through -= weight
+            weights[k] = weight
+            red += weight * colour[k, 0]
+            green += weight * colour[k, 1]
+            blue += weight * colour[k, 2]
+            first += weight * depth[k]
+            second += weight * depth[k] * depth[k]
+        end = through
+        off0 = red + end * background[r, 0] - target[r, 0]
+        off1 = green + end * background[r, 1] - target[r, 1]
+        off2 = blue + end * background[r, 2] - target[r, 2]
+        loss += per_colour * (off0 * off0 + off1 * off1 + off2 * off2)
+        g0 = two * per_colour * off0
+        g1 = two * per_colour * off1
+        g2 = two * per_colour * off2
+        g_opacity = -(g0 * background[r, 0] + g1 * background[r, 1] + g2 * background[r, 2])
+        g_first = g_second = zero
+        floor = number(1e-3)  # opacity below which the variance is taken as if it were this
+        opacity = max(one - end, floor)
+        variance = second - first * first / opacity
+        if variance > zero:
+            loss += per_variance * variance
+            g_second = per_variance
+            g_first = -two * per_variance * first / opacity
+            if one - end > floor:
+                g_opacity += per_variance * first * first / (opacity * opacity)
+        through = one
+        running = zero  # Σ_{j≤i} wⱼ g·cⱼ
+        for k in range(s, stop):
+            weight = weights[k]
+            through -= weight
+            c0, c1, c2 = colour[k, 0], colour[k, 1], colour[k, 2]
+            pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * depth[k]) * depth[k]
             running += weight * pull
-            grad_density[k] = through * pull + running
-        tail = grad_opacity[r] * through - running
-        for k in range(s, s + counts[r]):
-            grad_density[k] = step[0] * (grad_density[k] + tail)
-        s += counts[r]
+            gradient[k, 0] = through * pull + running
+            gradient[k, 1] = weight * g0 * c0 * (one - c0)
+            gradient[k, 2] = weight * g1 * c1 * (one - c1)
+            gradient[k, 3] = weight * g2 * c2 * (one - c2)
+        tail = g_opacity * end - running
+        for k in range(s, stop):
+            open_ = one if density[k] < settings[2] else zero
+            gradient[k, 0] = open_ * density[k] * step[0] * (gradient[k, 0] + tail)
+        s = stop
+    return loss
 
 
 @njit(**OPTIONS)
-def scatter_weights(density, points, counts, step, largest):
-    """Raises `largest` (G, G, G), z, y, x, to the compositing weight of samples that fall into each cell."""
+def sample_weights(density, counts, step, weights):
+    """The weights (M,) that `composite` gives to its samples."""
     one = density.dtype.type(1)
-    cells = density.dtype.type(largest.shape[0])
     s = 0
     for r in range(counts.shape[0]):
         through = one
         for _ in range(counts[r]):
-            kept = math.exp(-density[s] * step[0])
-            weight = through * (one - kept)
-            through *= kept
-            z, y, x = int(points[s, 2] * cells), int(points[s, 1] * cells), int(points[s, 0] * cells)
-            if weight > largest[z, y, x]:
-                largest[z, y, x] = weight
+            weights[s] = through * (one - math.exp(-density[s] * step[0]))
+            through -= weights[s]
             s += 1
+
+
+@njit(**OPTIONS)
+def scatter_weights(weights, points, largest):
+    """Raises `largest` (G, G, G), z, y, x, to the weights (M,) of the points (M, 3) in each cell."""
+    cells = weights.dtype.type(largest.shape[0])
+    for s in range(weights.shape[0]):
+        z, y, x = int(points[s, 2] * cells), int(points[s, 1] * cells), int(points[s, 0] * cells)
+        largest[z, y, x] = max(largest[z, y, x], weights[s])
+
+
+@njit(**OPTIONS)
+def count_inside(low, cell, masks, rotations, translations, lens, hits):
+    """Adds to hits (G, G, G), z, y, x, in how many masks (F, H, W) a cell's centre falls.
+
+    Cell centres are low (3,) + (index + ½) · cell (3,) mm; lens (3,) = focal length, centre x, centre y, pixels.
+    """
+    height, width = masks.shape[1], masks.shape[2]
+    for f in range(masks.shape[0]):
+        turn, move = rotations[f], translations[f]
+        for z in range(hits.shape[0]):
+            pz = low[2] + (z + 0.5) * cell[2]
+            for y in range(hits.shape[1]):
+                py = low[1] + (y + 0.5) * cell[1]
+                for x in range(hits.shape[2]):
+                    px = low[0] + (x + 0.5) * cell[0]
+                    away = -(turn[2, 0] * px + turn[2, 1] * py + turn[2, 2] * pz + move[2])
+                    if away <= 0:
+                        continue
+                    u = lens[1] + lens[0] * (turn[0, 0] * px + turn[0, 1] * py + turn[0, 2] * pz + move[0]) / away
+                    v = lens[2] - lens[0] * (turn[1, 0] * px + turn[1, 1] * py + turn[1, 2] * pz + move[1]) / away
+                    if u >= 0 and v >= 0 and u < width and v < height and masks[f, int(v), int(u)]:
+                        hits[z, y, x] += 1
 
 
 @njit(inline="always")
@@ -291,6 +373,42 @@ def adam_tables(
             part[:] = 0
             for n in range(grads.shape[0]):
                 _add_scaled(part, conditions[n, k], grads[n, low:high])
-            _adam(
-                expression[k, low:high], expression_first[k, low:high], expression_second[k, low:high], part, rates
-            )
+            _adam(expression[k, low:high], expression_first[k, low:high], expression_second[k, low:high], part, rates)
+
+
+@njit(**OPTIONS)
+def compose(canonical, shift, residual, features, head, opacity, frame):
+    """frame (h, w, 3) uint8 = head (h·w, 3) + (1 − opacity (h·w,)) · backdrop; see backdrop.py for the formula.
+
+    canonical (H, W, 3), shift (h, w, 2, J) in pixels of canonical, residual (h, w, 3, J), features (J,); colours 0..1.
+    """
+    height, width = frame.shape[0], frame.shape[1]
+    rows, columns = canonical.shape[0], canonical.shape[1]
+    half, full, zero = np.float32(0.5), np.float32(255), np.float32(0)
+    right, bottom = np.float32(columns - 1), np.float32(rows - 1)
+    across, down = np.float32(columns / width), np.float32(rows / height)
+    for y in range(height):
+        for x in range(width):
+            r = y * width + x
+            left_over = np.float32(1) - opacity[r]
+            u = (np.float32(x) + half) * across - half
+            v = (np.float32(y) + half) * down - half
+            if left_over > np.float32(1e-3):
+                for j in range(features.shape[0]):
+                    u += features[j] * shift[y, x, 0, j]
+                    v += features[j] * shift[y, x, 1, j]
+            u = min(max(u, zero), right)
+            v = min(max(v, zero), bottom)
+            i, k = int(u), int(v)
+            i1, k1 = min(i + 1, columns - 1), min(k + 1, rows - 1)
+            fu, fv = u - np.float32(i), v - np.float32(k)
+            for c in range(3):
+                value = head[r, c]
+                if left_over > np.float32(1e-3):
+                    upper = canonical[k, i, c] + fu * (canonical[k, i1, c] - canonical[k, i, c])
+                    lower = canonical[k1, i, c] + fu * (canonical[k1, i1, c] - canonical[k1, i, c])
+                    back = upper + fv * (lower - upper)
+                    for j in range(features.shape[0]):
+                        back += features[j] * residual[y, x, c, j]
+                    value += left_over * min(max(back, zero), np.float32(1))
+                frame[y, x, c] = np.uint8(min(max(value * full + half, zero), full))

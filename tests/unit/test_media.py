@@ -217,6 +217,25 @@ class TestAudio:
             container.mux(stream.encode(frame))
         np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), 0.375, atol=1e-6)
 
+    @pytest.mark.parametrize("picture_start_ms", [0, 200])
+    def test_sound_is_on_the_pictures_clock(self, tmp_path: Path, picture_start_ms: int) -> None:
+        sent = clicks(3)
+        with av.open(str(tmp_path / "a.mkv"), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            voice = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+            stream.width, stream.height, stream.pix_fmt = 16, 16, "bgr0"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            for index, image in enumerate(noise_frames(5, 16, 16)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")
+                frame.pts, frame.time_base = picture_start_ms + 40 * index, Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            block = av.AudioFrame.from_ndarray((sent * 32767).astype(np.int16)[None], format="s16", layout="mono")
+            block.sample_rate, block.pts = RATE, 0
+            container.mux(voice.encode(block))
+            container.mux(stream.encode(None))
+        heard = read_audio(tmp_path / "a.mkv")
+        assert offset_ms(heard, sent) == pytest.approx(-picture_start_ms, abs=0.1)
+
     def test_loud_values_are_clipped_not_wrapped(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "a.wav", np.array([2.0, -2.0, 0.0], np.float32))
         np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), [1, -1, 0], atol=1e-4)
@@ -299,6 +318,25 @@ class TestRefusals:
         (tmp_path / "b.mp4").write_bytes(content[: content.index(b"moov") - 4])
         with pytest.raises(InputError, match="truncated"):
             read_video(tmp_path / "b.mp4")
+
+    @pytest.mark.data
+    @pytest.mark.skipif(not DATA.is_dir(), reason="EMOBENCH_TEST_DATA is not set: no real clips here")
+    @pytest.mark.parametrize("fraction", [0.35, 0.8, 0.995])
+    def test_a_truncated_mpeg_program_stream_is_called_truncated(self, tmp_path: Path, fraction: float) -> None:
+        (tmp_path / "a.mpg").write_bytes((DATA / "grid_s1/bbaf2n.mpg").read_bytes())
+        with pytest.raises(InputError, match="truncated"):
+            read_video(truncated(tmp_path / "a.mpg", fraction))
+
+    def test_damage_that_stops_the_decoder_is_said_in_one_line(self, tmp_path: Path) -> None:
+        write_preview(tmp_path / "a.mp4", noise_frames(30, 48, 48), 25.0, clicks(3)[:19200])
+        content = bytearray((tmp_path / "a.mp4").read_bytes())
+        start = content.index(b"mdat") + 4
+        content[start:-2000] = bytes(len(content) - 2000 - start)
+        (tmp_path / "a.mp4").write_bytes(content)
+        with pytest.raises(InputError, match="damaged") as caught:
+            read_video(tmp_path / "a.mp4")
+        assert "Errno" not in str(caught.value)
+        assert "\n" not in str(caught.value)
 
     def test_sound_only_is_no_video(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "a.wav", clicks(3))

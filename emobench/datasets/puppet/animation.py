@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from .alpha import ACTION_UNITS, MOUTH_UNITS, N_UNITS, ROW
 from .emotions import CATALOGUE, LEVEL_VOICE, Emotion, apex
-from .motion import blinks, saccades, smoothstep, sway
+from .motion import Curve, blinks, saccades, smoothstep, sway
 from .speech import Utterance
 from .visemes import CHANNELS, SILENCE, Segment, articulate, segment
-
-Curve = NDArray[np.float64]
 
 # Mouth channel → action units and their gain while speaking.
 VISEME_UNITS: Mapping[str, tuple[tuple[int, float], ...]] = {

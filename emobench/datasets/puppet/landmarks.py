@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .action_units import Points
 from .rig import Rig, make_rig
 from .surface import EYE_X, Array, Surface, jaw_line
 
 JAW_PHI = (1.44, 1.44, 1.42, 1.38, 1.2, 0.95, 0.65, 0.33, 0.0)  # from the ear to the chin
-JAW_EAR_HEIGHTS = (-14.0, -32.0, -48.0)  # of the first three
+JAW_EAR_HEIGHTS = (0.0, -18.0, -38.0)  # of the first three
 JAW_ABOVE_EDGE = 4.0  # mm above the lower edge of the jaw for the others
 BROW_X = (49.0, 41.0, 32.0, 22.0, 13.0)
-BRIDGE_Y = (1.0, -10.0, -21.0, -32.0)
+BRIDGE_Y = (7.0, -6.0, -19.0, -32.0)
 NOSE_BASE = ((13.0, -43.0), (6.5, -45.0), (0.0, -46.0))
 LID_SHARES = (0.32, 0.68)  # of the fissure from the outer corner
 OUTER_LIP_SHARES = (1.0, 0.62, 0.22, 0.0)
@@ -26,13 +25,13 @@ INNER_PAIRS = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip
 def landmark_points(surface: Surface) -> Points:
     """The 68 points in iBUG order; the subject's right (x < 0) comes first, as it is left in the image."""
     right = [
-        *_frontal_jaw(surface), *(_on(x, float(surface.brow(np.array(x)))) for x in BROW_X)
+        *_frontal_jaw(surface), *((x, float(surface.brow(np.array(x)))) for x in BROW_X)
     ]  # fmt: skip
     jaw, brows = right[:9], right[9:]
     xy = [*(_mirror(p) for p in jaw), *reversed(jaw[:8])]
     xy += [*(_mirror(p) for p in brows), *reversed(brows)]
-    xy += [_on(0.0, y) for y in BRIDGE_Y]
-    base = [_on(x * surface.identity.nose_width, y * surface.identity.nose_length) for x, y in NOSE_BASE]
+    xy += [(0.0, y) for y in BRIDGE_Y]
+    base = [(x * surface.identity.nose_width, y * surface.identity.nose_length) for x, y in NOSE_BASE]
     xy += [*(_mirror(p) for p in base), *reversed(base[:2])]
     outer, upper_outer, upper_inner, inner, lower_inner, lower_outer = _eye(surface)
     xy += [_mirror(p) for p in (outer, upper_outer, upper_inner, inner, lower_inner, lower_outer)]
@@ -50,10 +49,6 @@ def landmark_points(surface: Surface) -> Points:
 def landmark_rig(surface: Surface) -> Rig:
     """Rig of the 68 landmarks; see rig.deform."""
     return make_rig(surface, landmark_points(surface), np.array(INNER_PAIRS, np.int64))
-
-
-def _on(x: float, y: float) -> tuple[float, float]:
-    return (x, y)
 
 
 def _mirror(point: tuple[float, float]) -> tuple[float, float]:
@@ -84,7 +79,7 @@ def _eye(surface: Surface) -> tuple[tuple[float, float], ...]:
 def _mouth(surface: Surface) -> list[tuple[float, float]]:
     """Landmarks 48 to 67: outer contour from the right corner over the upper lip, then the inner one likewise."""
 
-    def across(shares: tuple[float, ...], heights: NDArray[np.float64], sign: int) -> list[tuple[float, float]]:
+    def across(shares: tuple[float, ...], heights: Array, sign: int) -> list[tuple[float, float]]:
         width = surface.mouth_half_width
         return [(sign * share * width, float(y)) for share, y in zip(shares, heights, strict=True)]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Curve = NDArray[np.float64]
+Curve = NDArray[np.floating[Any]]
 
 
-def smoothstep(low: float, high: float, value: Curve | float) -> Curve:
+def smoothstep(low: Curve | float, high: Curve | float, value: Curve | float) -> Curve:
     """0 at `low`, 1 at `high`, cubic between; low > high falls instead."""
     t = np.clip((np.asarray(value, np.float64) - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))

@@ -13,6 +13,7 @@ from .surface import LID_RADIUS, Array, Surface
 
 JAW_PIVOT = np.array([0.0, -18.0, -12.0])
 JAW_DEGREES = {26: 12.0, 27: 24.0}  # at weight 1
+JAW_LIMIT = 28.0
 CORNER_PULL = 0.16  # mm inwards per degree of opening past FREE_DEGREES
 FREE_DEGREES = 3.0
 CLOSED_SHARE = 0.92  # of the gap between the lids that the upper lid covers in a blink
@@ -39,8 +40,9 @@ def make_rig(surface: Surface, points: Points, lip_pairs: NDArray[np.int64]) -> 
 
 
 def jaw_degrees(alpha: NDArray[np.float32]) -> Array:
-    """(T,) opening of the jaw."""
-    return sum((gain * _both(alpha, unit).max(axis=1) for unit, gain in JAW_DEGREES.items()), np.zeros(len(alpha)))
+    """(T,) opening of the jaw, at most JAW_LIMIT."""
+    opened = sum((gain * _both(alpha, unit).max(axis=1) for unit, gain in JAW_DEGREES.items()), np.zeros(len(alpha)))
+    return np.minimum(opened, JAW_LIMIT)
 
 
 def _both(alpha: NDArray[np.float32], unit: int) -> Array:

@@ -101,7 +101,8 @@ class Speaker:
             line = b""
         if not line:
             raise SpeechError(
-                f"The speech helper ended with code {process.wait()}. Is espeakng-loader installed? See: emobench doctor"
+                f"The speech helper ended with code {process.wait()}. "
+                "Is espeakng-loader installed? See: emobench doctor"
             )
         head = json.loads(line)
         data = process.stdout.read(int(head["n_bytes"]))

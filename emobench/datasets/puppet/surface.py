@@ -7,6 +7,7 @@ v is the height up to 60 mm and an angle of the dome above. Knows no triangles, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 from .identity import Identity
 from .motion import smoothstep
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 AXIS_Z = -15.0
 EYE_X, EYE_Y, EYE_Z = 31.0, 0.2, 25.6
@@ -24,7 +25,6 @@ LID_HALF_WIDTH = 14.6
 SUPERELLIPSE = 2.15
 HEAD_BOTTOM = -118.0  # template height above which everything belongs to the head layer
 
-# ruff: noqa: E501
 _WIDTH = PchipInterpolator(
     [-130, -118, -112, -105, -95, -80, -62, -40, -20, 0, 20, 40, 60],
     [36, 38, 41, 45, 51, 57.5, 62.5, 67, 70, 72, 73.5, 72.5, 69.5],
@@ -100,15 +100,16 @@ class Surface:
         t = np.clip((np.abs(x) - inner) / (outer - inner), 0, 1)
         base = -1.2 + (2.4 + self.identity.eye_tilt_mm) * t
         open_ = self.identity.eye_height
-        upper = base + 5.7 * open_ * np.sin(np.pi * t**0.86) ** 0.80
-        lower = base - 4.4 * open_ * np.sin(np.pi * t**1.15) ** 0.9
+        upper = base + 5.7 * open_ * np.maximum(np.sin(np.pi * t**0.86), 0) ** 0.80
+        lower = base - 4.4 * open_ * np.maximum(np.sin(np.pi * t**1.15), 0) ** 0.9
         return upper, lower
 
     def slit(self, x: Array) -> Array:
         """Height of the line between the closed lips."""
         x = np.abs(x)
         relative = (x / self.mouth_half_width) ** 2
-        return -65.0 - 0.7 * np.exp(-((x / 4.0) ** 2)) + 0.5 * np.exp(-(((x - 8) / 5.0) ** 2)) - 0.8 * relative
+        bow = 0.5 * np.exp(-(((x - 8) / 5.0) ** 2)) - 0.7 * np.exp(-((x / 4.0) ** 2))
+        return np.asarray(bow - 65.0 - 0.8 * relative)
 
     def upper_lip(self, x: Array) -> Array:
         """Height of the upper vermilion border, with Cupid's bow."""

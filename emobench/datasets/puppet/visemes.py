@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .motion import Curve
 from .speech import Phoneme
 
 CHANNELS = ("jaw", "wide", "round", "funnel", "close", "bite", "raise", "depress", "tongue", "part")
@@ -24,7 +24,7 @@ class Viseme:
     dominance: float
     targets: Mapping[str, float] = field(default_factory=dict)
 
-    def vector(self) -> NDArray[np.float64]:
+    def vector(self) -> Curve:
         """(10,) targets in the order of CHANNELS."""
         return np.array([self.targets.get(name, 0.0) for name in CHANNELS])
 
@@ -118,7 +118,7 @@ def _segments_of(phoneme: Phoneme) -> list[Segment]:
     return segments
 
 
-def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gain: float) -> NDArray[np.float64]:
+def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gain: float) -> Curve:
     """Mouth channels per frame, (n_frames, 10) in the order of CHANNELS, 0..~1.3.
 
     Each segment pulls towards its targets with weight dominance·exp(−(|t − centre|/θ)^1.6), θ wider for longer
@@ -126,7 +126,7 @@ def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gai
     """
     count = n_frames * OVERSAMPLING
     seconds = (np.arange(count) + 0.5) / (fps * OVERSAMPLING) + LEAD_SECONDS
-    total = np.zeros((count, len(CHANNELS)))
+    total: Curve = np.zeros((count, len(CHANNELS)))
     weight_sum = np.full((count, 1), 1e-6)
     for part in segments:
         viseme = VISEMES[part.viseme]
@@ -140,13 +140,13 @@ def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gai
         weight_sum += weight
     curves = total / weight_sum
     _close_lips(curves, seconds, segments)
-    frames = curves.reshape(n_frames, OVERSAMPLING, -1).mean(axis=1)
+    frames: Curve = curves.reshape(n_frames, OVERSAMPLING, -1).mean(axis=1)
     frames[:, CHANNELS.index("jaw")] *= mouth_gain
     frames[:, CHANNELS.index("part")] *= min(STRESS_GAIN, mouth_gain)
     return frames
 
 
-def _close_lips(curves: NDArray[np.float64], seconds: NDArray[np.float64], segments: Sequence[Segment]) -> None:
+def _close_lips(curves: Curve, seconds: Curve, segments: Sequence[Segment]) -> None:
     """Averaging neighbours leaves p, b, m, f and v half open; force the contact around their centres, in place."""
     for part in segments:
         if part.viseme not in (BILABIAL, LABIODENTAL):

@@ -1,0 +1,228 @@
+"""One identity as a mesh that can be posed: skin, hair and parts in one vertex list, with all that shading needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .action_units import FRONT_HIGH, FRONT_LOW, FRONT_PHI
+from .alpha import GAZE_X, GAZE_Y, TONGUE
+from .hair import loose_hair, thickness
+from .identity import IDENTITIES, Identity
+from .motion import smoothstep
+from .parts import (
+    BAG_COLUMNS,
+    BAG_ROWS,
+    TONGUE_COLUMNS,
+    TONGUE_ROWS,
+    Material,
+    Part,
+    Strip,
+    mouth_bag,
+    place_bag,
+    place_strip,
+    rigid_parts,
+    strip_triangles,
+    strips,
+)
+from .raster import vertex_normals
+from .rig import Rig, deform, jaw_degrees, make_rig, turn_jaw
+from .surface import Array, Surface, bump, jaw_line, template_height
+from .template import Template, build_template
+from .texture import paint_texture, reduction, uv_of
+from .view import rotations
+from .wrinkles import WrinkleMaps, build_wrinkles, face_uv
+
+GAZE_YAW, GAZE_PITCH = np.radians(28), np.radians(24)  # of the eyeballs at gaze 1
+TONGUE_RISE = np.array([0.0, 9.0, 2.0])  # mm at the tip
+TEETH_FOLLOW = 0.95  # share of the jaw's angle that lower teeth and tongue take
+TORSO_BELOW, TORSO_FULL = -118.0, -178.0  # template heights between which the neck twists
+OUTSIDE = -1.0  # face coordinate of vertices without wrinkles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshArrays:
+    """What stays the same in every frame, by vertex (n) or triangle (m)."""
+
+    triangles: NDArray[np.int32]  # (m, 3)
+    material: NDArray[np.int8]  # (m,)
+    casts_shadow: NDArray[np.bool_]  # (m,)
+    uv: NDArray[np.float32]  # (n, 2) skin texture
+    face: NDArray[np.float32]  # (n, 2) wrinkle maps, −1 outside
+    local: NDArray[np.float32]  # (n, 3) eye direction, tooth or strand coordinates
+    occlusion: NDArray[np.float32]  # (n,) at rest
+    height: NDArray[np.float32]  # (n,) template height: below HEAD_BOTTOM is torso
+    follows_head: Array  # (n,) 1 turns with the head, 0 stays with the shoulders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadModel:
+    """Use `build_head`. Positions are in head space, mm."""
+
+    identity: Identity
+    surface: Surface
+    template: Template
+    rig: Rig
+    hair_offset: Array  # (n_skin, 3)
+    parts: dict[str, tuple[Part, slice]]
+    strips: tuple[tuple[Strip, slice], ...]
+    bag: tuple[Array, Array, slice]
+    mesh: MeshArrays
+    texture: NDArray[np.float32]
+    wrinkles: WrinkleMaps
+
+    def pose(self, alpha: NDArray[np.float32]) -> tuple[Array, NDArray[np.float32]]:
+        """(T, n, 3) vertices and (T, n) occlusion for α (T, 49), before the head turns."""
+        frames = len(alpha)
+        points = np.empty((frames, len(self.mesh.height), 3))
+        skin = deform(self.rig, self.surface, alpha, self.hair_offset)
+        points[:, : skin.shape[1]] = skin
+        occlusion = np.repeat(self.mesh.occlusion[None], frames, axis=0)
+        for part, where in self.parts.values():
+            points[:, where] = part.vertices
+            if part.motion == "jaw":
+                points[:, where] += _tongue_lift(part, alpha)
+                turn_jaw(points[:, where], np.ones(len(part.vertices)), jaw_degrees(alpha) * TEETH_FOLLOW)
+            elif part.motion != "head":
+                centre = self.surface.eye_centre(1 if part.motion == "eye_left" else -1)
+                turned = _turned_eye(part.vertices - centre, alpha)
+                points[:, where] = turned + centre
+                occlusion[:, where] = _lid_shadow(turned)
+        for strip, where in self.strips:
+            points[:, where] = place_strip(strip, skin, self.surface)
+        across, up, where = self.bag
+        points[:, where] = place_bag(across, up, skin, self.template)
+        return points, occlusion
+
+    def mouth_opening(self, points: Array) -> float:
+        """0..1 gap between the lips of one frame's vertices (n, 3)."""
+        pairs = self.template.lip_pairs
+        gap = (points[pairs[:, 0], 1] - points[pairs[:, 1], 1]).max()
+        return float(np.clip(gap / 14, 0, 1))
+
+
+def _tongue_lift(part: Part, alpha: NDArray[np.float32]) -> Array:
+    if part.material != Material.TONGUE:
+        return np.zeros((1, 1, 3))
+    along = np.tile(np.linspace(0, 1, TONGUE_ROWS), TONGUE_COLUMNS)
+    shape = TONGUE_RISE * np.stack([0 * along, along**1.5, along], axis=1)
+    return np.asarray(alpha[:, TONGUE, None, None].astype(np.float64) * shape)
+
+
+def _turned_eye(relative: Array, alpha: NDArray[np.float32]) -> Array:
+    gaze = alpha.astype(np.float64)
+    angles = np.stack([GAZE_YAW * gaze[:, GAZE_X], -GAZE_PITCH * gaze[:, GAZE_Y], np.zeros(len(alpha))], axis=1)
+    return np.asarray(relative @ rotations(angles).transpose(0, 2, 1))
+
+
+def _lid_shadow(relative: Array) -> NDArray[np.float32]:
+    """The lids shade the eyeball: strongly from above, a little from below and at the corners."""
+    x, y = relative[..., 0], relative[..., 1]
+    shade = (1 - 0.62 * smoothstep(1.5, 6.5, y)) * (1 - 0.25 * smoothstep(-2, -5.5, y))
+    return np.asarray(shade * (1 - 0.35 * smoothstep(8, 12, np.abs(x))), np.float32)
+
+
+def build_head(subject: str, size_px: int) -> HeadModel:
+    """Mesh, rig, texture and wrinkle maps of a subject for frames of a size; takes about two seconds."""
+    identity = IDENTITIES[subject]
+    surface = Surface(identity)
+    template = build_template(surface)
+    rig = make_rig(surface, template.points, template.lip_pairs)
+    builder = _Builder(surface, template)
+    parts = {name: (part, builder.add_part(part)) for name, part in _all_parts(surface).items()}
+    placed = tuple((strip, builder.add_strip(strip)) for strip in strips(template))
+    across, up, triangles = mouth_bag()
+    bag = builder.add(BAG_COLUMNS * BAG_ROWS, triangles, Material.CAVITY, 0.3)
+    return HeadModel(
+        identity=identity, surface=surface, template=template, rig=rig,
+        hair_offset=_hair_offset(identity, template, rig),
+        parts=parts, strips=placed, bag=(across, up, bag), mesh=builder.arrays(),
+        texture=paint_texture(surface, size_px), wrinkles=build_wrinkles(surface, reduction(size_px)),
+    )  # fmt: skip
+
+
+def _all_parts(surface: Surface) -> dict[str, Part]:
+    return rigid_parts(surface) | {f"hair_{i}": part for i, part in enumerate(loose_hair(surface))}
+
+
+def _hair_offset(identity: Identity, template: Template, rig: Rig) -> Array:
+    normals = np.zeros_like(rig.rest)
+    vertex_normals(rig.rest, template.triangles.astype(np.int32), normals)
+    points = template.points
+    return np.asarray(normals * thickness(identity, points.phi, points.v, rig.rest[:, 0])[:, None])
+
+
+class _Builder:
+    """Collects vertices' attributes and triangles of skin, parts and strips."""
+
+    def __init__(self, surface: Surface, template: Template) -> None:
+        points = template.points
+        self._skin = len(points.phi)
+        y, _ = template_height(points.v)
+        x = surface.points(points.phi, points.v)[:, 0]
+        front = (np.abs(points.phi) < FRONT_PHI) & (points.v > FRONT_LOW) & (points.v < FRONT_HIGH)
+        self._triangles = [template.triangles]
+        self._material = [np.full(len(template.triangles), Material.SKIN)]
+        self._uv = [uv_of(points.phi, points.v)]
+        self._face = [np.where(front[:, None], face_uv(x, y), OUTSIDE).astype(np.float32)]
+        self._local: list[Array] = [np.zeros((self._skin, 3))]
+        self._occlusion = [_skin_occlusion(surface, template, x, y, front)]
+        self._height = [points.v]
+        self._count = self._skin
+
+    def add(self, n: int, triangles: NDArray[np.int64], material: Material, occlusion: float | Array) -> slice:
+        """Room for n vertices with local triangles."""
+        first, self._count = self._count, self._count + n
+        self._triangles.append(triangles + first)
+        self._material.append(np.full(len(triangles), material))
+        self._uv.append(np.zeros((n, 2), np.float32))
+        self._face.append(np.full((n, 2), OUTSIDE, np.float32))
+        self._local.append(np.zeros((n, 3)))
+        self._occlusion.append(np.broadcast_to(np.asarray(occlusion, np.float64), (n,)).copy())
+        self._height.append(np.zeros(n))
+        return slice(first, first + n)
+
+    def add_part(self, part: Part) -> slice:
+        where = self.add(len(part.vertices), part.triangles, part.material, part.occlusion)
+        self._local[-1] = part.local
+        return where
+
+    def add_strip(self, strip: Strip) -> slice:
+        k = len(strip.contour)
+        first = self._count
+        where = self.add(k * strip.n_rows, strip_triangles(strip, 0), strip.material, np.repeat(strip.occlusion, k))
+        self._triangles[-1] = strip_triangles(strip, first)
+        self._uv[-1] = np.tile(self._uv[0][strip.contour], (strip.n_rows, 1))
+        return where
+
+    def arrays(self) -> MeshArrays:
+        height, material = np.concatenate(self._height), np.concatenate(self._material)
+        follows: Array = np.ones(self._count)
+        follows[: self._skin] = smoothstep(TORSO_FULL, TORSO_BELOW, height[: self._skin])
+        return MeshArrays(
+            triangles=np.concatenate(self._triangles).astype(np.int32), material=material.astype(np.int8),
+            casts_shadow=(material != Material.EYE) & (material != Material.LASH),
+            uv=np.concatenate(self._uv), face=np.concatenate(self._face),
+            local=np.concatenate(self._local).astype(np.float32),
+            occlusion=np.concatenate(self._occlusion).astype(np.float32), height=height.astype(np.float32),
+            follows_head=follows,
+        )  # fmt: skip
+
+
+def _skin_occlusion(surface: Surface, template: Template, x: Array, y: Array, front: NDArray[np.bool_]) -> Array:
+    """Baked ambient occlusion: canthus, sockets, nostrils, lip corners, under the jaw."""
+    nose, mouth = surface.identity.nose_width, surface.mouth_half_width
+    open_ = np.ones(len(x))
+    for amount, cx, cy, sx, sy in (
+        (0.30, 15, 2, 4.5, 6), (0.22, 30, 10.5, 13, 3.2), (0.12, 31, -8, 13, 5), (0.30, 6.3 * nose, -43.4, 2.6, 1.5),
+        (0.30, 18.0 * nose, -38, 1.6, 5), (0.18, 0, -47.5, 9, 2.0), (0.22, 0, -81, 13, 4), (0.25, mouth + 1, -66, 3, 3),
+    ):  # fmt: skip
+        open_ -= front * amount * bump(x, y, cx, cy, sx, sy)
+    v = template.points.v
+    open_ *= 1 - 0.55 * smoothstep(4, -14, v - jaw_line(template.points.phi)) * smoothstep(-190, -135, v)
+    open_[template.points.lip != 0] = 0.45
+    return np.clip(open_, 0.15, 1)
+
+

@@ -1,0 +1,65 @@
+"""Where the camera stands and how the head turns: world, camera and head coordinates of the studio."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench.types import Camera, Floats, HeadPose
+
+from .identity import Identity
+from .surface import Array
+
+CAMERA_POSITION = np.array([0.0, -16.0, 1100.0])  # mm in the world; looks along −z
+FIELD_MM = 270.0  # width seen at FOCUS_Z
+FOCUS_Z = 40.0
+NECK_PIVOT = np.array([0.0, -105.0, -35.0])  # the head turns about this point
+
+# Rigid head in head space (mm), hair and an open jaw included; the hidden back of the skull is left out.
+_BOX = ((-94.0, -138.0, -72.0), (94.0, 138.0, 84.0))
+_BOX_BY_HAIR = {
+    "long": ((-98.0, -144.0, -80.0), (98.0, 136.0, 84.0)),
+    "bun": ((-94.0, -140.0, -80.0), (94.0, 152.0, 84.0)),
+}
+
+
+def studio_camera(size_px: int) -> Camera:
+    """The fixed camera of every recording."""
+    focal = size_px / FIELD_MM * (CAMERA_POSITION[2] - FOCUS_Z)
+    return Camera(
+        focal_px=float(focal), cx_px=size_px / 2, cy_px=size_px / 2, width=size_px, height=size_px
+    )
+
+
+def head_box(identity: Identity) -> Floats:
+    """(2, 3) lower and upper corner of the box that holds the identity's head."""
+    return np.array(_BOX_BY_HAIR.get(identity.hair_style, _BOX), np.float32)
+
+
+def rotations(angles: Array) -> Array:
+    """(T, 3, 3) from yaw, pitch (down positive) and roll in rad: Ry·Rx·Rz."""
+    (cy, cp, cr), (sy, sp, sr) = np.cos(angles).T, np.sin(angles).T
+    zero, one = np.zeros(len(angles)), np.ones(len(angles))
+    about_y = np.array([[cy, zero, sy], [zero, one, zero], [-sy, zero, cy]])
+    about_x = np.array([[one, zero, zero], [zero, cp, -sp], [zero, sp, cp]])
+    about_z = np.array([[cr, -sr, zero], [sr, cr, zero], [zero, zero, one]])
+    return np.asarray(np.einsum("ijt,jkt,klt->til", about_y, about_x, about_z))
+
+
+def head_pose(angles: Array, shift: Array) -> HeadPose:
+    """Head-to-camera motion of a performance: turned about the neck, moved by `shift` (T, 3) mm."""
+    rotation = rotations(angles)
+    translation = NECK_PIVOT - rotation @ NECK_PIVOT + shift - CAMERA_POSITION
+    return HeadPose(rotation=rotation.astype(np.float32), translation=translation.astype(np.float32))
+
+
+def to_camera(points: Array, pose: HeadPose) -> Array:
+    """(T, n, 3) from head to camera space."""
+    rotation, translation = pose.rotation.astype(np.float64), pose.translation.astype(np.float64)
+    return np.asarray(points @ rotation.transpose(0, 2, 1) + translation[:, None])
+
+
+def project(points: Array, camera: Camera) -> NDArray[np.float64]:
+    """(…, 2) pixels of points in camera space."""
+    scale = camera.focal_px / -points[..., 2]
+    return np.stack([camera.cx_px + points[..., 0] * scale, camera.cy_px - points[..., 1] * scale], axis=-1)

@@ -1,0 +1,146 @@
+"""Turns recordings of people into prepared clips: tracked, cropped per subject, split, cached, resumable.
+
+Shared by `folder` and `mead`, which say what a recording is and how recordings are split. Knows neither's file tree.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emobench import weights
+from emobench.errors import InputError
+from emobench.face.landmarks import square_around
+from emobench.filehashes import HashMemory
+from emobench.hashing import hash_value, short
+from emobench.types import Clip, Context
+
+from .cards import clips_of, planned_clips
+from .pool import run_jobs
+from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
+from .tracking import VERSION, Box, TrackJob, facts_path, load_facts, track_recording, write_clips
+
+LANDMARKER = "mediapipe.face_landmarker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The clips of all splits, and what there is to say about how they came about."""
+
+    clips: Mapping[Role, tuple[Clip, ...]]
+    notes: tuple[str, ...]
+    unusable: tuple[str, ...]  # "name: reason"
+    colours: tuple[str, ...]
+
+
+def prepare_recordings(
+    dataset: str, recordings: Sequence[Recording], preparation: Preparation,
+    split: Callable[[Sequence[Usable]], Plan], context: Context,
+) -> Prepared:  # fmt: skip
+    """Tracks, splits, crops and writes what is not in the cache yet.
+
+    Raises InputError when no recording can be used or none is left to train on, Unavailable without the face
+    landmarker's weight.
+    """
+    model = weights.locate(LANDMARKER)
+    root = context.cache_dir / "datasets"
+    usable, unusable = _track_all(recordings, preparation, model, root, context)
+    for line in unusable:
+        context.progress.note(f"{dataset}: cannot use {line}")
+    if not usable:
+        shown = "; ".join(unusable[:3]) + ("; …" if len(unusable) > 3 else "")
+        raise InputError(f"None of the {len(recordings)} recordings can be used: {shown}")
+    plan = split(usable)
+    _refuse_empty(dataset, plan, len(usable))
+    boxes, crop_notes = _boxes(usable, preparation)
+    planned = planned_clips(usable, plan, boxes, preparation, root / dataset)
+    for _ in run_jobs(write_clips, planned.jobs, f"{dataset}: write clips", context):
+        pass
+    notes = (*_grouped_notes(usable), *crop_notes)
+    for line in notes:
+        context.progress.note(f"{dataset}: {line}")
+    colours = tuple(sorted({item.tracked.colour for item in usable}))
+    return Prepared(clips=clips_of(planned), notes=notes, unusable=tuple(unusable), colours=colours)
+
+
+def cut(n_frames: int, fps: float, role: Role, seconds: float, offset: int = 0) -> list[Segment]:
+    """Equal segments of about `seconds` that cover n_frames frames from `offset` on."""
+    count = max(1, round(n_frames / fps / seconds))
+    edges = np.linspace(0, n_frames, count + 1).round().astype(int) + offset
+    return [Segment(role=role, start=int(a), stop=int(b)) for a, b in itertools.pairwise(edges)]
+
+
+def _track_all(
+    recordings: Sequence[Recording], preparation: Preparation, model: Path, root: Path, context: Context
+) -> tuple[list[Usable], list[str]]:
+    memory = HashMemory(root / "hashes.json")
+    files = [path for r in recordings for path in (r.video, r.audio) if path is not None]
+    digests = dict(zip(files, memory.hash_all(files), strict=True))
+    contents = [hash_value([digests[r.video], digests[r.audio] if r.audio else None]) for r in recordings]
+    recipe = [VERSION, weights.sha256_of(LANDMARKER), preparation.min_tracked]
+    targets = [root / "tracks" / c[:2] / f"{short(hash_value([c, *recipe]), 24)}.npz" for c in contents]
+    jobs = [
+        TrackJob(video=r.video, audio=r.audio, model=model, target=target, min_tracked=preparation.min_tracked)
+        for r, target in zip(recordings, targets, strict=True)
+    ]
+    outcomes = {index: load_facts(facts_path(job)) for index, job in enumerate(jobs) if facts_path(job).exists()}
+    pending = [index for index in range(len(jobs)) if index not in outcomes]
+    for number, tracked in run_jobs(track_recording, [jobs[i] for i in pending], "track faces", context):
+        outcomes[pending[number]] = tracked
+    usable, unusable = [], []
+    for index, recording in enumerate(recordings):
+        tracked = outcomes[index]
+        if tracked.reason is None:
+            sha256 = contents[index]
+            usable.append(Usable(recording=recording, tracked=tracked, track=targets[index], sha256=sha256))
+        else:
+            unusable.append(f"{recording.name}: {tracked.reason}")
+    return usable, unusable
+
+
+def _refuse_empty(dataset: str, plan: Plan, n_usable: int) -> None:
+    roles = {segment.role for segments in plan.values() for segment in segments}
+    for role in ("train", "test"):
+        if role not in roles:
+            raise InputError(
+                f"{dataset}: {n_usable} usable recordings leave nothing for the {role} split. "
+                "Add recordings, or change the size of the test split in the dataset's config."
+            )
+
+
+def _boxes(usable: Sequence[Usable], preparation: Preparation) -> tuple[dict[str, Box], list[str]]:
+    """One static square crop per subject and frame size, by recording id."""
+    groups: dict[tuple[str, int, int], list[Usable]] = defaultdict(list)
+    for item in usable:
+        groups[item.recording.subject, item.tracked.width, item.tracked.height].append(item)
+    boxes: dict[str, Box] = {}
+    notes = []
+    for (subject, width, height), items in sorted(groups.items()):
+        extents = np.array([item.tracked.extent for item in items])
+        low, high = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
+        box = square_around(low, high, width, height, preparation.crop_margin)
+        boxes |= {item.recording.id: box for item in items}
+        side = box[2] - box[0]
+        if side < (high - low).max():
+            notes.append(f"{subject}: the head does not fit the largest square of {width}×{height} frames")
+        if side < preparation.size_px:
+            notes.append(f"{subject}: its crop of {side} px is enlarged to {preparation.size_px} px")
+    return boxes, notes
+
+
+def _grouped_notes(usable: Sequence[Usable]) -> list[str]:
+    """Each note once, with the recordings it is about: all of them counted, the first two named."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for item in usable:
+        for note in item.tracked.notes:
+            names[note].append(item.recording.name)
+    order = Counter({note: len(found) for note, found in names.items()})
+    return [
+        f"{', '.join(names[note][:2])}{f' and {count - 2} more' if count > 2 else ''}: {note}"
+        for note, count in order.most_common()
+    ]

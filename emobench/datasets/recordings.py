@@ -1,0 +1,59 @@
+"""The words of recorded datasets: a recording, its segments, and what its preparation asks for. Does no work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .tracking import Tracked
+
+Role = Literal["train", "val", "test"]
+ROLES: tuple[Role, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One file of one person. `name` is what people see: the path below the data root."""
+
+    id: str  # letters, digits, '_' and '-'
+    name: str
+    video: Path
+    audio: Path | None  # None: the sound inside the video
+    subject: str
+    emotion: str
+    intensity: int
+    sentence: str
+    transcript: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Frames [start, stop) of a recording and the split they belong to."""
+
+    role: Role
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usable:
+    """A recording with sound and a tracked face."""
+
+    recording: Recording
+    tracked: Tracked
+    track: Path  # of the whole recording, in its own pixels
+    sha256: str  # of the bytes of video and audio file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How clips are cut out of frames, and how strict tracking is."""
+
+    size_px: int
+    crop_margin: float  # of the head's extent, on every side
+    min_tracked: float  # share of frames that must show a face
+
+
+Plan = Mapping[str, Sequence[Segment]]  # segments by recording id; a recording that is not in it is left out

@@ -1,0 +1,122 @@
+"""The judges of one dataset: trained on its train split on first use, kept by content. Knows no dataset by name.
+
+Cached under cache_dir/judges/<key>/ as judges.safetensors and judges.json (classes, scales, each judge's own held-out
+accuracy, and why a judge is missing). The seed is the evaluation's own, apart from every seed a method trains with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emobench.cache import writing_folder
+from emobench.errors import EmobenchError, InputError, Unavailable
+from emobench.hashing import canonical_json, code_hash, hash_text, hash_value, short
+from emobench.types import Clip, Context, Extractor
+
+SEED = int(hash_text("evaluation")[:8], 16)
+WEIGHTS, CARD, SCHEMA = "judges.safetensors", "judges.json", 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Ready judges, or why one is missing, and how good each is by its own held-out part of the train split."""
+
+    emotion: Extractor | str
+    landmarks: Extractor | str
+    lipsync: Extractor | str
+    report: Mapping[str, float | str]
+
+
+class JudgeSet:
+    """Implements emobench.types.Judges."""
+
+    def __init__(self, train_clips: Sequence[Clip], context: Context, dataset_key: str) -> None:
+        self._clips = sorted(train_clips, key=lambda clip: clip.id)
+        self._context = context
+        self._dataset_key = dataset_key
+        self._bench: Bench | None = None
+
+    def emotion(self) -> Extractor:
+        """probabilities (T, E), classes (E,). Raises Unavailable with why."""
+        return _ready(self._judges().emotion, "emotion")
+
+    def landmarks(self) -> Extractor:
+        """landmarks (T, 68, 2) px. Raises Unavailable with why."""
+        return _ready(self._judges().landmarks, "landmark")
+
+    def lipsync(self) -> Extractor:
+        """distances over offsets; see extractors.SyncJudge. Raises Unavailable with why."""
+        return _ready(self._judges().lipsync, "lip-sync")
+
+    def report(self) -> Mapping[str, float | str]:
+        """Held-out accuracy of each judge on ground truth and on blurred ground truth; empty where none was trained."""
+        if self._bench is None and not (self.folder / CARD).exists():
+            return {}
+        return self._judges().report
+
+    @property
+    def folder(self) -> Path:
+        """Where this set is kept: keyed by clips, recipe of training and code."""
+        key = hash_value(
+            {
+                "dataset": self._dataset_key,
+                "clips": [[clip.id, clip.sha256, clip.video is not None] for clip in self._clips],
+                "seed": SEED,
+                "code": code_hash(["emobench.judges"]),
+            }
+        )
+        return self._context.cache_dir / "judges" / short(key, 16)
+
+    def _judges(self) -> Bench:
+        if self._bench is None:
+            from . import making
+
+            folder = self.folder
+            bench = load_bench(folder)
+            if bench is None:
+                made = making.make(self._clips, SEED, self._context.progress)
+                save_made(folder, made.tensors, made.card)
+                bench = load_bench(folder)
+            if bench is None:
+                raise InputError(f"Judges in {folder} cannot be read back. Delete the folder and run again.")
+            self._bench = bench
+        return self._bench
+
+
+def _ready(judge: Extractor | str, name: str) -> Extractor:
+    if isinstance(judge, str):
+        raise Unavailable(f"no {name} judge for this dataset: {judge}")
+    return judge
+
+
+def save_made(folder: Path, tensors: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    """Write weights and card atomically."""
+    from safetensors.torch import save_file
+
+    with writing_folder(folder) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / WEIGHTS)
+        (temporary / CARD).write_text(canonical_json({"schema": SCHEMA, **card}) + "\n", encoding="utf-8")
+
+
+def load_bench(folder: Path) -> Bench | None:
+    """What save_made wrote, or None where it is absent or damaged (then it is made again)."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from . import making
+
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        parts = making.restore(card, load_file(folder / WEIGHTS), folder.name)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, EmobenchError):
+        return None
+    return Bench(
+        emotion=parts.get("emotion", card["missing"].get("emotion", "not trained")),
+        landmarks=parts.get("landmarks", card["missing"].get("landmarks", "not trained")),
+        lipsync=parts.get("lipsync", card["missing"].get("lipsync", "not trained")),
+        report=card["report"],
+    )

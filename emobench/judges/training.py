@@ -1,0 +1,136 @@
+"""Trains the judges' networks from prepared material. Deterministic for one seed and thread count; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emobench.types import Floats, Progress
+
+from .augment import degrade, jitter
+from .crops import cut, to_crop
+from .material import MEL_BANDS, Filmed, Spoken
+from .networks import AUDIO_WINDOW, VIDEO_WINDOW, FaceNet, SyncTowers
+
+FACE_BATCH, FACE_RATE = 64, 3e-3
+FACE_SEEN, FACE_LEAST, FACE_MOST = 8, 4_000, 16_000  # crops shown to a network: per frame, limits
+SYNC_CLIPS, SYNC_WINDOWS, SYNC_RATE = 16, 16, 2e-3
+SYNC_STEPS_PER_CLIP, SYNC_MOST_STEPS = 12, 350
+MOUTH_NOISE = 0.006  # of the inter-ocular distance: what a landmark judge may be off by
+MOUTH_WEIGHT = 2.0
+SMOOTHING = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeScale:
+    """How landmark outputs are scaled: crop px = mean + spread · output."""
+
+    mean: Floats  # (68, 2)
+    spread: float
+
+
+def train_faces(
+    filmed: Filmed, rng: np.random.Generator, progress: Progress, *, with_emotion: bool
+) -> tuple[FaceNet, ShapeScale, FaceNet | None]:
+    """The landmark network with its scale, and the emotion network, on the same augmented crops."""
+    points = to_crop(filmed.landmarks, filmed.squares)
+    scale = ShapeScale(mean=points.mean(axis=0), spread=float(points.std(axis=0).mean()) + 0.5)
+    landmark_net = FaceNet(68 * 2)
+    emotion_net = FaceNet(len(filmed.classes)) if with_emotion else None
+    weights = torch.ones(68)
+    weights[48:] = MOUTH_WEIGHT
+    labels = torch.from_numpy(filmed.emotion)
+    balance = 1.0 / np.maximum(np.bincount(filmed.emotion, minlength=len(filmed.classes)), 1)
+    balance = torch.from_numpy(balance / balance.mean()).float()
+
+    steps = int(np.clip(FACE_SEEN * len(filmed.frames), FACE_LEAST, FACE_MOST)) // FACE_BATCH
+    landmark_fit = _Fit(landmark_net, steps, FACE_RATE)
+    emotion_fit = _Fit(emotion_net, (steps + 1) // 2, FACE_RATE) if emotion_net else None
+    for step in progress.track(range(steps), "judges: face"):
+        rows = rng.integers(0, len(filmed.frames), FACE_BATCH)
+        squares = jitter(filmed.squares[rows], rng)
+        crops = torch.from_numpy(degrade(cut(filmed.frames[rows], squares), rng))
+        target = torch.from_numpy((to_crop(filmed.landmarks[rows], squares) - scale.mean) / scale.spread)
+        landmark_fit.descend(_shape_loss(landmark_net(crops), target, weights))
+        if emotion_net is not None and emotion_fit is not None and step % 2 == 0:  # the easier of the two tasks
+            logits = emotion_net(crops)
+            emotion_fit.descend(functional.cross_entropy(logits, labels[rows], balance, label_smoothing=SMOOTHING))
+    return landmark_net.eval(), scale, emotion_net.eval() if emotion_net else None
+
+
+def _shape_loss(outputs: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    errors = functional.smooth_l1_loss(outputs.view(-1, 68, 2), target.float(), reduction="none", beta=0.3)
+    return (errors.mean(dim=2) * weights).mean()
+
+
+class _Fit:
+    """One network's optimiser with a one-cycle rate."""
+
+    def __init__(self, network: nn.Module, steps: int, rate: float) -> None:
+        network.train()
+        self._optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, rate, total_steps=steps, pct_start=0.2)
+
+    def descend(self, loss: Tensor) -> None:
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        self._schedule.step()
+
+
+def mouth_windows(mouth: Floats) -> Floats:
+    """(W, 5, 20, 2) windows starting at every frame of (T, 20, 2), W = T − 4."""
+    return np.lib.stride_tricks.sliding_window_view(mouth, VIDEO_WINDOW, axis=0).transpose(0, 3, 1, 2)
+
+
+def sound_windows(mel: Floats, count: int, steps_per_frame: float) -> Floats:
+    """(count, 20, 40) windows of mel steps (M, 40) starting with every frame; silence past the end."""
+    starts = np.round(np.arange(count) * steps_per_frame).astype(int)
+    need = int(starts[-1]) + AUDIO_WINDOW
+    padded = mel if len(mel) >= need else np.pad(mel, ((0, need - len(mel)), (0, 0)), constant_values=float(mel.min()))
+    return np.stack([padded[s : s + AUDIO_WINDOW] for s in starts])
+
+
+def train_sync(spoken: Sequence[Spoken], rng: np.random.Generator, progress: Progress) -> SyncTowers:
+    """Contrastive training: each window's sound against those of other times and other clips."""
+    pairs = [_windows(clip) for clip in spoken if len(clip.mouth) >= VIDEO_WINDOW + 4]
+    towers = SyncTowers(MEL_BANDS)
+    steps = min(SYNC_STEPS_PER_CLIP * len(pairs), SYNC_MOST_STEPS)
+    fit = _Fit(towers, steps, SYNC_RATE)
+    for _ in progress.track(range(steps), "judges: lip-sync"):
+        seen, heard = [], []
+        for number in rng.integers(0, len(pairs), SYNC_CLIPS):
+            mouths, sounds = pairs[number]
+            rows = rng.choice(len(mouths), min(SYNC_WINDOWS, len(mouths)), replace=False)
+            seen.append(mouths[rows])
+            heard.append(sounds[rows])
+        mouths, sounds = np.concatenate(seen), np.concatenate(heard)
+        # A landmark judge's error is steady over a window rather than new in every frame.
+        steady = rng.normal(0.0, MOUTH_NOISE, (len(mouths), 1, 20, 2))
+        mouths = mouths * rng.uniform(0.7, 1.1, (len(mouths), 1, 1, 1)) + steady
+        mouths = mouths + rng.normal(0.0, MOUTH_NOISE / 2, mouths.shape)
+        sounds = sounds + rng.normal(0.0, 0.5, (len(sounds), 1, 1)) + rng.normal(0.0, 0.2, sounds.shape)
+        fit.descend(_contrast(towers, _tensor(mouths), _tensor(sounds)))
+    return towers.eval()
+
+
+def _windows(clip: Spoken) -> tuple[Floats, Floats]:
+    mouths = mouth_windows(clip.mouth)
+    return mouths, sound_windows(clip.mel, len(mouths), len(clip.mel) / len(clip.mouth))
+
+
+def _tensor(array: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def _contrast(towers: SyncTowers, mouths: Tensor, sounds: Tensor) -> Tensor:
+    """Symmetric InfoNCE over the batch."""
+    likeness = towers.embed_mouth(mouths) @ towers.embed_sound(sounds).T * towers.log_temperature.clamp(max=3.5).exp()
+    labels = torch.arange(len(likeness))
+    return functional.cross_entropy(likeness, labels) + functional.cross_entropy(likeness.T, labels)

@@ -1,0 +1,117 @@
+"""Trains the audio-expression module from recordings: scaling, stage 1, hyperplanes, stage 2. Reads no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emobench.errors import InputError
+from emobench.types import Floats, Progress, Track
+
+from .config import EmoHeadConfig
+from .encoders import LEVELS
+from .examples import Example, Scaling, make_example, measure_scaling, with_target
+from .features import speech_features
+from .hyperplanes import Hyperplanes, LabelledFrames, fit_hyperplanes
+from .model import ExpressionModel, Vocabulary, make_network
+from .refinement import train_refinement
+from .training import torch_threads, train_expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One train clip as the module needs it."""
+
+    subject: str
+    emotion: str
+    level: int
+    transcript: str | None
+    audio: Floats  # (N,) mono at SAMPLE_RATE_HZ
+    fps: float
+    track: Track
+
+
+def fit_expression(
+    recordings: Sequence[Recording], config: EmoHeadConfig, *, seed: int, threads: int, progress: Progress
+) -> ExpressionModel:
+    """Both stages of the audio-expression module. Raises InputError where the recordings do not fit together."""
+    vocabulary = _learn_vocabulary(recordings)
+    rng = np.random.default_rng(seed)
+    numbers = [vocabulary.subject(r.subject) for r in recordings]
+    heard = [speech_features(r.audio, config.audio) for r in progress.track(recordings, "emohead: features")]
+    alphas = [r.track.alpha[r.track.valid] for r in recordings]
+    scaling = measure_scaling(heard, alphas, numbers, config.training.scale_floor)
+    examples = [_train_example(r, f, scaling, vocabulary) for r, f in zip(recordings, heard, strict=True)]
+    is_mouth = torch.tensor(vocabulary.is_mouth)
+    with torch_threads(threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # initial weights and dropout
+        network = make_network(config, vocabulary)
+        loss = train_expression(network, examples, scaling, is_mouth, config, rng, progress)
+        progress.note(f"emohead: expression loss {loss:.3f} (standardised L1)")
+        planes = _fit_planes(recordings, examples, config, vocabulary, rng, progress)
+        if planes is not None and config.refinement.enabled and config.refinement.constant_tau is None:
+            train_refinement(network, planes, examples, scaling, is_mouth, config, rng, progress)
+    return ExpressionModel(config, vocabulary, scaling, network, planes, threads)
+
+
+def _learn_vocabulary(recordings: Sequence[Recording]) -> Vocabulary:
+    if not recordings:
+        raise InputError("EmoHead needs at least one train clip with sound and a track; there is none.")
+    first = recordings[0].track
+    for recording in recordings:
+        if recording.track.alpha_names != first.alpha_names:
+            raise InputError("The train clips' tracks disagree on the names of their expression parameters.")
+        if not 1 <= recording.level <= LEVELS:
+            raise InputError(f"A train clip has intensity {recording.level}; levels are 1 to {LEVELS}.")
+    emotions = tuple(sorted({r.emotion for r in recordings}))
+    return Vocabulary(
+        emotions=emotions,
+        levels={e: tuple(sorted({r.level for r in recordings if r.emotion == e})) for e in emotions},
+        subjects=tuple(sorted({r.subject for r in recordings})),
+        alpha_names=first.alpha_names,
+        is_mouth=tuple(bool(x) for x in first.is_mouth),
+    )
+
+
+def _train_example(recording: Recording, features: Floats, scaling: Scaling, vocabulary: Vocabulary) -> Example:
+    track = recording.track
+    example = make_example(
+        features, scaling, len(track.alpha), recording.fps, recording.transcript, vocabulary.tag(recording.emotion),
+        float(recording.level), vocabulary.subject(recording.subject),
+    )
+    return with_target(example, track.alpha, track.valid, scaling)
+
+
+def _fit_planes(
+    recordings: Sequence[Recording], examples: Sequence[Example], config: EmoHeadConfig, vocabulary: Vocabulary,
+    rng: np.random.Generator, progress: Progress,
+) -> Hyperplanes | None:
+    if len(vocabulary.emotions) < 2:
+        only = vocabulary.emotions[0]
+        progress.note(f"emohead: all train clips are {only!r}: no hyperplanes, refinement is the identity")
+        return None
+    planes = fit_hyperplanes(_label_frames(recordings, examples), np.array(vocabulary.is_mouth), config.refinement, rng)
+    if planes is not None:
+        pairs = zip(planes.emotions, planes.accuracy, strict=True)
+        progress.note("emohead: hyperplane accuracy " + ", ".join(f"{e} {a:.2f}" for e, a in pairs))
+    return planes
+
+
+def _label_frames(recordings: Sequence[Recording], examples: Sequence[Example]) -> LabelledFrames:
+    """Valid frames of all clips."""
+    kept: list[NDArray[np.float32]] = []
+    counts = []
+    for example in examples:
+        if example.alpha is not None and example.valid is not None:
+            kept.append(example.alpha[example.valid])
+            counts.append(int(example.valid.sum()))
+    return LabelledFrames(
+        alpha=np.concatenate(kept),
+        emotion=np.repeat(np.array([r.emotion for r in recordings]), counts),
+        level=np.repeat(np.array([r.level for r in recordings]), counts),
+        clip=np.repeat(np.arange(len(recordings)), counts),
+    )

@@ -1,0 +1,105 @@
+"""EmoHead as a method of the benchmark: trains, predicts α̂ from sound and tag, and hands it to the portrait.
+
+Owns the order of things; the maths live in the modules beside it, the radiance field in methods.radiance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from emobench.errors import InputError, UsageError
+from emobench.types import Camera, Clip, Context, Driving, Floats, HeadPose, Rendered
+
+from ..radiance.portrait import Portrait, fit_portrait
+from .checkpoint import load_expression, save_expression
+from .clips import read_recordings
+from .config import EmoHeadConfig
+from .fitting import fit_expression
+from .model import Expression, ExpressionModel, Request
+
+
+class EmoHead:
+    """Audio-expression module, hyperplane refinement, and one radiance portrait per subject."""
+
+    def __init__(self, config: EmoHeadConfig, context: Context) -> None:
+        self.config, self.context = config, context
+        self._model: ExpressionModel | None = None
+        self._portraits: dict[str, Portrait] = {}
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def model(self) -> ExpressionModel:
+        """The trained module. Raises UsageError before fit or load."""
+        if self._model is None:
+            raise UsageError("This EmoHead is not trained: call fit, or load a checkpoint.")
+        return self._model
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects it can render."""
+        return tuple(sorted(self._portraits))
+
+    def fit(self, clips: Sequence[Clip]) -> None:
+        """Stage 1 and 2 on all clips, then a portrait of every subject that has video. Raises InputError."""
+        filmed = sorted({clip.subject for clip in clips if clip.video is not None})
+        if not filmed:
+            raise InputError("No train clip has video, so there is no face to learn. Check the dataset's train split.")
+        context = self.context
+        recordings = read_recordings(clips, context.progress)
+        self._model = fit_expression(
+            recordings, self.config, seed=context.seed, threads=context.threads, progress=context.progress
+        )
+        self._portraits = {
+            subject: fit_portrait(clips, self.config.radiance, context, subject=subject) for subject in filmed
+        }
+
+    def express(self, driving: Driving) -> Expression:
+        """α̃, τ and α̂ of a test clip. Raises UsageError on a tag that was not trained, InputError on bad sound."""
+        return self.model.predict(
+            Request(
+                audio=driving.audio, transcript=driving.transcript, emotion=driving.emotion,
+                level=float(driving.intensity), subject=driving.subject, fps=driving.fps, n_frames=driving.n_frames,
+            )
+        )
+
+    def render(self, driving: Driving) -> Iterator[Rendered]:
+        """Exactly driving.n_frames frames. Tag, sound and subject are checked before the first one is asked for."""
+        self._portrait(driving.subject)
+        start = time.perf_counter()
+        alpha = self.express(driving).refined
+        self._seconds = {"audio": time.perf_counter() - start}
+        return self.render_alpha(driving.subject, alpha, driving.pose, driving.camera)
+
+    def render_alpha(self, subject: str, alpha: Floats, pose: HeadPose, camera: Camera) -> Iterator[Rendered]:
+        """Frames of given α (T, K) in the tracker's units; for τ sweeps and knock-outs."""
+        portrait = self._portrait(subject)
+        for frame, row in zip(portrait.render(alpha, pose, camera), alpha, strict=True):
+            self._seconds = self._seconds | dict(portrait.stage_seconds())
+            yield Rendered(frame=frame.frame, alpha=row)
+
+    def save(self, path: Path) -> None:
+        """The expression module, and the portraits as folders portrait-<subject>."""
+        path.mkdir(parents=True, exist_ok=True)
+        for subject, portrait in self._portraits.items():
+            portrait.save(path / f"portrait-{subject}")
+        save_expression(path, self.model, self.subjects)
+
+    def load(self, path: Path) -> None:
+        """Restore what save wrote, its configuration included. Raises InputError on a corrupt or newer checkpoint."""
+        model, subjects = load_expression(path, self.context.threads)
+        threads = self.context.threads
+        portraits = {s: Portrait.load(path / f"portrait-{s}", threads=threads) for s in subjects}
+        self._model, self._portraits, self.config = model, portraits, model.config
+
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Seconds of the last render: "audio", and the portrait's "field" and "composite"."""
+        return dict(self._seconds)
+
+    def _portrait(self, subject: str) -> Portrait:
+        if subject not in self._portraits:
+            known = ", ".join(self.subjects) or "none"
+            raise UsageError(f"EmoHead has no portrait of subject {subject!r}. It knows: {known}.")
+        return self._portraits[subject]
+

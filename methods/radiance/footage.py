@@ -1,0 +1,203 @@
+"""Training material of one subject: clips decoded to packed head pixels and whole backdrop frames.
+
+Owns reading and checking clips; knows no field and no optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench.errors import InputError
+from emobench.face.tracks import load_layers, load_track
+from emobench.types import Camera, Clip, Floats, Frames, HeadPose, Layers, Track
+
+from .geometry import Box
+
+RING = 3 / 128  # width of the ring of background around the head that is trained too, in image widths
+MOUTH, RIGHT_EYE, LEFT_EYE = slice(48, 68), slice(36, 42), slice(42, 48)  # iBUG-68
+DETAILS = ((MOUTH, 0.25), (RIGHT_EYE, 0.15), (LEFT_EYE, 0.15))  # landmarks, margin in inter-ocular distances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footage:
+    """One tracked and parsed clip."""
+
+    name: str
+    track: Track
+    layers: Layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadFrames:
+    """All valid frames of a subject; pixels of frame f lie at starts[f]:starts[f + 1] of the packed arrays."""
+
+    alpha: Floats  # (F, K)
+    alpha_names: tuple[str, ...]
+    pose: HeadPose
+    camera: Camera
+    box: Box
+    starts: NDArray[np.int64]  # (F + 1,)
+    pixel: NDArray[np.int32]  # (M,) row · width + column: the head and a ring around it
+    colour: NDArray[np.uint8]  # (M, 3) of the head alone
+    coverage: NDArray[np.uint8]  # (M,)
+    detail_starts: NDArray[np.int64]  # (F + 1,)
+    detail: NDArray[np.int64]  # indices into the packed arrays: mouth and eyes
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def pick(self, frame: int, count: int, detail_share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+        """`count` random indices into the packed arrays, `detail_share` of them in mouth and eyes."""
+        low, high = self.detail_starts[frame], self.detail_starts[frame + 1]
+        detailed = int(count * detail_share) if high > low else 0
+        anywhere = rng.integers(self.starts[frame], self.starts[frame + 1], count - detailed)
+        if not detailed:
+            return anywhere
+        return np.concatenate([anywhere, self.detail[rng.integers(low, high, detailed)]])
+
+    def mask(self, frame: int) -> NDArray[np.bool_]:
+        """(H, W): the head and its ring."""
+        full = np.zeros(self.camera.height * self.camera.width, bool)
+        full[self.pixel[self.starts[frame] : self.starts[frame + 1]]] = True
+        return full.reshape(self.camera.height, self.camera.width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackFrames:
+    """Torso and background of the same frames."""
+
+    rgb: Frames  # (F, H, W, 3)
+    visibility: NDArray[np.uint8]  # (F, H, W) 255 where no head covers it
+    pose: HeadPose
+
+
+def read_footage(clips: Sequence[Clip]) -> Iterator[Footage]:
+    """Decoded clips with video, track and layers, one at a time. Raises InputError naming what a clip lacks."""
+    from emobench.media import read_video
+
+    for clip in clips:
+        missing = [name for name in ("track", "layers") if name not in clip.extras]
+        if clip.video is None or missing:
+            raise InputError(
+                f"Clip {clip.id} has no {'video' if clip.video is None else missing[0]}: a radiance field needs "
+                "frames, tracking and parsing. Prepare the dataset again."
+            )
+        frames = read_video(clip.video).frames
+        track = load_track(clip.extras["track"])
+        if len(track.alpha) != len(frames):
+            raise InputError(
+                f"{clip.extras['track']} tracks {len(track.alpha)} frames, {clip.video} has {len(frames)}. "
+                "Prepare the dataset again."
+            )
+        yield Footage(name=clip.id, track=track, layers=load_layers(clip.extras["layers"], frames))
+
+
+def pack_footage(footage: Iterator[Footage]) -> tuple[HeadFrames, BackFrames]:
+    """Pack clips of one subject. Raises InputError where clips disagree on camera or α, or no frame has a head."""
+    tracks: list[Track] = []
+    kept: list[NDArray[np.bool_]] = []
+    heads: list[_PackedFrame] = []
+    backs: list[Frames] = []
+    visible: list[NDArray[np.uint8]] = []
+    for clip in footage:
+        if tracks:
+            _check_same_subject(clip, tracks[0])
+        camera = clip.track.camera
+        if clip.layers.head_alpha.shape[1:] != (camera.height, camera.width):
+            raise InputError(
+                f"Clip {clip.name}: layers are {clip.layers.head_alpha.shape[1:]}, its camera "
+                f"{(camera.height, camera.width)}. Track the video at its own size."
+            )
+        usable = clip.track.valid & (clip.layers.head_alpha >= 128).any(axis=(1, 2))
+        candidates = dilate(clip.layers.head_alpha > 0, max(2, round(RING * camera.width)))
+        for frame in np.flatnonzero(usable):
+            heads.append(_pack_frame(clip, int(frame), candidates[frame]))
+        tracks.append(clip.track)
+        kept.append(usable)
+        backs.append(clip.layers.back_rgb[usable])
+        visible.append(255 - clip.layers.head_alpha[usable])
+    if not heads:
+        raise InputError("No frame with a tracked head in the train clips of this subject. Check tracking and masks.")
+    head = _join(tracks, kept, heads)
+    return head, BackFrames(rgb=np.concatenate(backs), visibility=np.concatenate(visible), pose=head.pose)
+
+
+def dilate(masks: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Masks (T, H, W) grown by a square of 2·radius + 1 pixels."""
+    grown = masks
+    for axis in (1, 2):
+        source, grown = grown, grown.copy()
+        length = source.shape[axis]
+        for shift in range(1, min(radius, length - 1) + 1):
+            ahead = [slice(None)] * 3
+            behind = [slice(None)] * 3
+            ahead[axis], behind[axis] = slice(shift, None), slice(None, length - shift)
+            grown[tuple(ahead)] |= source[tuple(behind)]
+            grown[tuple(behind)] |= source[tuple(ahead)]
+    return grown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PackedFrame:
+    pixel: NDArray[np.int32]
+    colour: NDArray[np.uint8]
+    coverage: NDArray[np.uint8]
+    detail: NDArray[np.int64]  # indices into this frame's pixels
+
+
+def _pack_frame(clip: Footage, frame: int, candidates: NDArray[np.bool_]) -> _PackedFrame:
+    pixel = np.flatnonzero(candidates).astype(np.int32)
+    boxes = _detail_boxes(clip.track.landmarks[frame], candidates.shape)
+    return _PackedFrame(
+        pixel=pixel,
+        colour=clip.layers.head_rgb[frame].reshape(-1, 3)[pixel],
+        coverage=clip.layers.head_alpha[frame].reshape(-1)[pixel],
+        detail=np.flatnonzero(boxes.reshape(-1)[pixel]),
+    )
+
+
+def _detail_boxes(landmarks: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W): boxes around mouth and eyes of 68 landmarks (x, y)."""
+    inside = np.zeros(shape, bool)
+    apart = float(np.linalg.norm(landmarks[LEFT_EYE].mean(0) - landmarks[RIGHT_EYE].mean(0)))
+    for part, margin in DETAILS:
+        low = np.floor(landmarks[part].min(0) - margin * apart).clip(0).astype(int)
+        high = np.ceil(landmarks[part].max(0) + margin * apart).clip(0).astype(int)
+        inside[low[1] : high[1], low[0] : high[0]] = True
+    return inside
+
+
+def _check_same_subject(clip: Footage, first: Track) -> None:
+    if clip.track.camera != first.camera:
+        raise InputError(
+            f"Clip {clip.name} was filmed by another camera ({clip.track.camera}) than the first clip "
+            f"({first.camera}). A portrait needs one camera per subject."
+        )
+    if clip.track.alpha_names != first.alpha_names:
+        raise InputError(f"Clip {clip.name} has other expression coefficients than the first clip. Track them alike.")
+
+
+def _join(tracks: list[Track], kept: list[NDArray[np.bool_]], heads: list[_PackedFrame]) -> HeadFrames:
+    starts = np.cumsum([0] + [len(head.pixel) for head in heads])
+    pose = HeadPose(
+        rotation=np.concatenate([t.pose.rotation[k] for t, k in zip(tracks, kept, strict=True)]),
+        translation=np.concatenate([t.pose.translation[k] for t, k in zip(tracks, kept, strict=True)]),
+    )
+    boxes = np.stack([track.head_box_mm for track in tracks])
+    return HeadFrames(
+        alpha=np.concatenate([t.alpha[k] for t, k in zip(tracks, kept, strict=True)]),
+        alpha_names=tracks[0].alpha_names,
+        pose=pose,
+        camera=tracks[0].camera,
+        box=Box(low=boxes[:, 0].min(0), high=boxes[:, 1].max(0)),
+        starts=starts,
+        pixel=np.concatenate([head.pixel for head in heads]),
+        colour=np.concatenate([head.colour for head in heads]),
+        coverage=np.concatenate([head.coverage for head in heads]),
+        detail_starts=np.cumsum([0] + [len(head.detail) for head in heads]),
+        detail=np.concatenate([head.detail + start for head, start in zip(heads, starts[:-1], strict=True)]),
+    )

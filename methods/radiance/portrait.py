@@ -1,0 +1,245 @@
+"""A portrait: one subject's head field over its backdrop, fitted once, rendered for any expression and pose.
+
+Owns fitting (through a content-addressed cache), rendering and its timing. Knows no audio, no emotion and no metric.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emobench.errors import InputError
+from emobench.hashing import code_hash, hash_file, identity, short
+from emobench.types import Camera, Clip, Context, Floats, HeadPose, Image, Progress
+
+from .backdrop import Backdrop, BackdropView, fit_backdrop, view
+from .condition import Condition, fit_condition
+from .config import RadianceConfig
+from .field import Field, new_field
+from .footage import Footage, HeadFrames, pack_footage, read_footage
+from .geometry import Box, head_rays, pixel_directions
+from .occupancy import new_occupancy, tight_box, visual_hull
+from .operations import Operations, choose_backend
+from .trainer import HeadTrainer
+from .workers import Workers
+
+PACKAGE = "emobench.methods.radiance"
+HULL_FRAMES = 96  # masks that carve the hull, evenly spread over the train frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortraitFrame:
+    """One rendered frame."""
+
+    frame: Image  # (H, W, 3)
+    head_alpha: Floats  # (H, W) opacity of the head, 0..1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortraitParts:
+    """Everything a checkpoint holds."""
+
+    config: RadianceConfig
+    backend: str
+    alpha_names: tuple[str, ...]
+    camera: Camera  # of the train clips
+    box: Box
+    condition: Condition
+    field: Field
+    skip: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]  # (G, G, G) z, y, x: 0 = occupied
+    backdrop: Backdrop
+    losses: Floats  # (steps,)
+
+
+class Portrait:
+    """A fitted subject. `render` may run several times at once (threads), each call with its own workers."""
+
+    def __init__(self, parts: PortraitParts, *, threads: int = 1) -> None:
+        self.parts = parts
+        self.threads = threads
+        self.operations: Operations = choose_backend(parts.backend)
+        self._seconds = {"field": 0.0, "composite": 0.0}
+
+    @property
+    def backend(self) -> str:
+        """The backend that trained and renders it."""
+        return self.operations.name
+
+    @property
+    def alpha_names(self) -> tuple[str, ...]:
+        """Names of the coefficients that `render` takes, in order."""
+        return self.parts.alpha_names
+
+    def render(self, alpha: Floats, pose: HeadPose, camera: Camera) -> Iterator[PortraitFrame]:
+        """One frame for each row of alpha (T, K), in Track.alpha's units and order, at `camera`'s size.
+
+        Expressions beyond the train range are held near it (RadianceConfig.condition_margin). Raises InputError where
+        alpha has other coefficients or another length than pose.
+        """
+        if alpha.ndim != 2 or alpha.shape[1] != len(self.alpha_names):
+            raise InputError(f"The portrait takes α of shape (frames, {len(self.alpha_names)}), got {alpha.shape}.")
+        if len(alpha) != len(pose):
+            raise InputError(f"{len(alpha)} expressions for {len(pose)} head poses: they must be as many.")
+        if not np.isfinite(alpha).all():
+            raise InputError("α holds NaN or infinite values. Check the model that predicted it.")
+        shot = _Shot(self.parts, self.operations, alpha, pose, camera)
+        spent = np.zeros(2)
+        with Workers(min(self.threads, len(alpha))) as workers:
+            for frame, seconds in workers.stream(shot, range(len(alpha))):
+                spent += seconds
+                # thread-seconds shared out over the threads: what the stage costs while all of them are busy
+                self._seconds = dict(zip(("field", "composite"), (spent / workers.threads).tolist(), strict=True))
+                yield frame
+
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Seconds of the last render by stage; threads' time divided by their number."""
+        return dict(self._seconds)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint folder: tensors in safetensors, the rest in JSON."""
+        from .checkpoint import save_parts
+
+        save_parts(path, self.parts)
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int = 1) -> Portrait:
+        """Restore what `save` wrote. Raises InputError on a missing, damaged or other version's checkpoint."""
+        from .checkpoint import load_parts
+
+        return cls(load_parts(path), threads=threads)
+
+
+class _Shot:
+    """The frames of one render call; calling it with an index renders that frame."""
+
+    def __init__(
+        self, parts: PortraitParts, operations: Operations, alpha: Floats, pose: HeadPose, camera: Camera
+    ) -> None:
+        self.parts, self.operations, self.pose, self.camera = parts, operations, pose, camera
+        self.conditions = torch.from_numpy(parts.condition(alpha, pose))
+        self.back_features = parts.backdrop.features(pose)
+        self.directions = _directions(camera)
+        self.back: BackdropView = view(parts.backdrop, camera.height, camera.width)
+
+    def __call__(self, index: int) -> tuple[PortraitFrame, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        start = time.perf_counter()
+        head, opacity = self._head(index)
+        middle = time.perf_counter()
+        frame = self.back.render(self.back_features[index], head, opacity)
+        alpha = opacity.reshape(self.camera.height, self.camera.width)
+        return PortraitFrame(frame=frame, head_alpha=alpha), np.array([middle - start, time.perf_counter() - middle])
+
+    def _head(self, index: int) -> tuple[Floats, Floats]:
+        parts, operations, field = self.parts, self.operations, self.parts.field
+        table = field.tables(self.conditions[index : index + 1], operations)[0]
+        rays = head_rays(self.directions, self.pose.rotation[index], self.pose.translation[index], parts.box)
+        config = parts.config
+        return operations.render(
+            rays, parts.skip, table, field.decoder, field.layout, config.step_mm, config.max_samples,
+            config.stop_transmittance,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _directions(camera: Camera) -> Floats:
+    return pixel_directions(camera)
+
+
+def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context, *, subject: str) -> Portrait:
+    """The portrait of `subject`, trained on its clips with video, track and layers, or taken from the cache.
+
+    Methods that ask for the same clips, configuration, seed and backend share one training. Raises InputError where no
+    clip is usable, EmobenchError where training diverges.
+    """
+    usable = [clip for clip in clips if clip.subject == subject and clip.video is not None]
+    if not usable:
+        raise InputError(f"No train clip of subject {subject!r} has video: a radiance field cannot be trained on it.")
+    operations = choose_backend(context.backend)
+    key = portrait_key(usable, config, context.seed, operations.name)
+    folder = context.cache_dir / "portraits" / short(key, 32)
+    if folder.exists():
+        context.progress.note(f"Radiance field of {subject}: from the cache ({short(key)}).")
+        return Portrait.load(folder, threads=context.threads)
+    context.progress.note(f"Radiance field of {subject}: backend {operations.name}, {len(usable)} clips.")
+    portrait = fit_footage(
+        read_footage(usable), config, operations, seed=context.seed, threads=context.threads,
+        progress=context.progress, label=subject,
+    )  # fmt: skip
+    portrait.save(folder)
+    return portrait
+
+
+def portrait_key(clips: Sequence[Clip], config: RadianceConfig, seed: int, backend: str) -> str:
+    """Identity of a training: settings, seed, backend, this package's code, and the clips with their tracking."""
+    return identity(
+        {
+            "config": config.model_dump(mode="json"),
+            "seed": seed,
+            "backend": backend,
+            "code": code_hash([PACKAGE]),
+            "clips": [
+                [clip.id, clip.sha256, *(hash_file(clip.extras[n]) for n in ("track", "layers") if n in clip.extras)]
+                for clip in sorted(clips, key=lambda clip: clip.id)
+            ],
+        }
+    )
+
+
+def fit_footage(
+    footage: Iterator[Footage],
+    config: RadianceConfig,
+    operations: Operations,
+    *,
+    seed: int,
+    threads: int,
+    progress: Progress,
+    label: str,
+) -> Portrait:
+    """Train on decoded clips of one subject, without any cache."""
+    frames, backs = pack_footage(footage)
+    condition = fit_condition(frames.alpha, frames.pose, config)
+    conditions = condition(frames.alpha, frames.pose)
+    box, hull = _carve(frames, config)
+    occupancy = new_occupancy(hull)
+    field = new_field(config, conditions.shape[1], seed)
+    with Workers(threads) as workers:
+        trainer = HeadTrainer(frames, conditions, field, occupancy, box, operations, workers, config, seed)
+        trainer.train(progress, f"radiance field {label}")
+        backdrop = fit_backdrop(backs, config, seed, progress)
+    parts = PortraitParts(
+        config=config,
+        backend=operations.name,
+        alpha_names=frames.alpha_names,
+        camera=frames.camera,
+        box=box,
+        condition=condition,
+        field=field,
+        skip=occupancy.skip,
+        backdrop=backdrop,
+        losses=np.array(trainer.losses, np.float32),
+    )
+    return Portrait(parts, threads=threads)
+
+
+def _carve(frames: HeadFrames, config: RadianceConfig) -> tuple[Box, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    """The head's box, shrunk to the hull of the masks, and the hull in it."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, HULL_FRAMES).round().astype(int))
+    masks = np.stack([frames.mask(int(frame)) for frame in chosen])
+    pose = HeadPose(rotation=frames.pose.rotation[chosen], translation=frames.pose.translation[chosen])
+    box = frames.box
+    for _ in range(2):
+        hull = visual_hull(masks, pose, frames.camera, box, config.grid, config.hull_fraction)
+        if not hull.any():
+            raise InputError(
+                "The head masks and the tracked head box do not meet anywhere. Check head pose, camera and masks."
+            )
+        box, previous = tight_box(hull, box), box
+        if np.allclose(box.size, previous.size):
+            break
+    return previous, hull

@@ -1,0 +1,177 @@
+"""Emotion accuracy: does a classifier read the emotion that was asked for? Knows the classifiers' classes and crops.
+
+Value of a clip: 100 where the top class of the mean probability over frames is the clip's emotion, else 0; the mean
+over clips is the accuracy in %. Traps: accuracies of different networks, or over different class lists, are not
+comparable; a clip whose emotion a network does not know is unscored, not wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emobench.errors import Unavailable, UnscoredError
+from emobench.types import EMOTIONS, Extractor, Features, Floats, MetricContext, Sample, Stats
+
+from . import expressnet
+from .faces import BOX_LABEL, FaceLocator, landmarks_of
+from .onnx import OnnxNetwork
+from .signatures import mean_over_clips, signature, weight_label
+
+VERSION = "1"
+HSEMOTION_WEIGHT = "hsemotion.enet_b0_8_best_vgaf"
+# Anger, Contempt, Disgust, Fear, Happiness, Neutral, Sadness, Surprise: AffectNet's eight in HSEmotion's order
+HSEMOTION_CLASSES = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
+HSEMOTION_PX = 224
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BATCH = 32
+
+
+def square_crops(located: Sample, scale: float, size_px: int) -> NDArray[np.uint8]:
+    """(T, size, size, 3): the square around each frame's landmark box × scale, black outside the frame."""
+    import cv2
+
+    landmarks = landmarks_of(located).astype(np.float64)
+    low, high = landmarks.min(axis=1), landmarks.max(axis=1)
+    centres, sides = (low + high) / 2, (high - low).max(axis=1) * scale
+    if not (sides > 1).all():
+        raise UnscoredError(f"face of no size in frame {int(np.argmin(sides))} of {len(sides)}")
+    crops = np.empty((len(sides), size_px, size_px, 3), np.uint8)
+    for index, (frame, (x, y), side) in enumerate(zip(located.frames, centres, sides, strict=True)):
+        step = size_px / side
+        # Pixel centres lie at +0.5 in our coordinates, at integers in OpenCV's.
+        shift = [(0.5 - centre) * step + size_px / 2 - 0.5 for centre in (x, y)]
+        matrix = np.array([[step, 0.0, shift[0]], [0.0, step, shift[1]]])
+        crops[index] = cv2.warpAffine(frame, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    return crops
+
+
+class ExpressNetProbabilities:
+    """Extractor: probabilities (T, 7) in the order of expressnet.CLASSES."""
+
+    scale = 1.1
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._network = expressnet.ExpressNet(folder, device)
+        self.label = weight_label("expressnet", *expressnet.weight_files(folder))
+
+    def key(self) -> str:
+        return f"expressnet|{self.label}|square ×{self.scale}|{expressnet.SIZE_PX}px bilinear|1"
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """Raises UnscoredError where a face has no size."""
+        crops = square_crops(sample, self.scale, expressnet.SIZE_PX)
+        parts = [self._network.probabilities(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
+        return {"probabilities": np.concatenate(parts), "classes": np.array(expressnet.CLASSES)}
+
+
+class HsEmotionProbabilities:
+    """Extractor: probabilities (T, 8) in the order of HSEMOTION_CLASSES."""
+
+    scale = 1.2
+
+    def __init__(self, path: Path) -> None:
+        self._network = OnnxNetwork(path)
+        width = self._network.output_width
+        if width not in (None, len(HSEMOTION_CLASSES)):
+            raise Unavailable(f"{path.name} gives {width} classes, {len(HSEMOTION_CLASSES)} were expected")
+        self.label = weight_label(HSEMOTION_WEIGHT, path)
+
+    def key(self) -> str:
+        return f"hsemotion|{self.label}|square ×{self.scale}|{HSEMOTION_PX}px bilinear|1"
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """Raises UnscoredError where a face has no size."""
+        crops = square_crops(sample, self.scale, HSEMOTION_PX)
+        logits = np.concatenate([self._network.run(imagenet_input(crop[None])) for crop in crops])
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return {"probabilities": odds / odds.sum(axis=1, keepdims=True), "classes": np.array(HSEMOTION_CLASSES)}
+
+
+def imagenet_input(images: NDArray[np.uint8]) -> Floats:
+    """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, ImageNet mean and deviation."""
+    scaled = (images.astype(np.float32) / 255.0 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
+
+
+class _EmotionAccuracy:
+    """Top-1 of the clip's mean probability; higher is better, chance is 100 / number of classes."""
+
+    def __init__(self, context: MetricContext, extractor: Extractor, label: str) -> None:
+        self._locate = FaceLocator(context)
+        self._extractor = extractor
+        self._label = label
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError: no emotion asked for, one that the network does not know, or no face."""
+        wanted = prediction.emotion if reference is None else reference.emotion or prediction.emotion
+        if wanted is None:
+            raise UnscoredError("clip has no emotion tag")
+        found = features(self._extractor, self._locate(prediction, reference, features))
+        classes = [str(name) for name in found["classes"]]
+        if wanted not in classes:
+            raise UnscoredError(f"emotion {wanted!r} is not among the network's classes: {', '.join(classes)}")
+        mean = found["probabilities"].astype(np.float64).mean(axis=0)
+        predicted = classes[int(np.argmax(mean))]
+        detail: dict[str, float | int | str] = {
+            "predicted": predicted,
+            "wanted": wanted,
+            "probability": float(mean[classes.index(wanted)]),
+            "frames": len(found["probabilities"]),
+            "box_source": self._locate.source(reference),
+        }
+        return Stats(value=100.0 if predicted == wanted else 0.0, arrays={"probabilities": mean}, detail=detail)
+
+    def aggregate(self, stats: Sequence[Stats]) -> float | None:
+        return mean_over_clips(stats)
+
+    def _sign(self, classes: Sequence[str], crop: str, resize: str) -> str:
+        masked = [name for name in EMOTIONS if name not in classes]
+        masking = f", unscored: {'+'.join(masked)}" if masked else ""
+        variant = f"top-1 of mean probability over frames, {len(classes)} classes{masking}"
+        return signature(variant, weights=self._label, crop=f"{crop}; {BOX_LABEL}", resize=resize, version=VERSION)
+
+
+class HsEmotion(_EmotionAccuracy):
+    """HSEmotion EfficientNet-B0 through ONNX, 8 classes."""
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where the weights are not here."""
+        extractor = HsEmotionProbabilities(context.locate_weight(HSEMOTION_WEIGHT))
+        super().__init__(context, extractor, extractor.label)
+
+    def signature(self) -> str:
+        crop = f"square landmark box ×{HsEmotionProbabilities.scale}"
+        return self._sign(HSEMOTION_CLASSES, crop, f"bilinear {HSEMOTION_PX}")
+
+
+class ExpressNetEmotion(_EmotionAccuracy):
+    """The network of face-api.js, 7 classes: clips of contempt are unscored."""
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where the weights are not here."""
+        extractor = ExpressNetProbabilities(context.locate_weight("expressnet"), context.device)
+        super().__init__(context, extractor, extractor.label)
+
+    def signature(self) -> str:
+        crop = f"square landmark box ×{ExpressNetProbabilities.scale}"
+        return self._sign(expressnet.CLASSES, crop, f"bilinear {expressnet.SIZE_PX}")
+
+
+class JudgedEmotion(_EmotionAccuracy):
+    """The dataset's own emotion judge, trained on its train split."""
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""
+        if context.judges is None:
+            raise Unavailable("the emotion judge needs a dataset's train split; score inside a run of a dataset")
+        extractor = context.judges.emotion()
+        super().__init__(context, extractor, extractor.key())
+
+    def signature(self) -> str:
+        variant = "top-1 of mean probability over frames, classes of the dataset's train split"
+        return signature(variant, weights=self._label, crop=f"judge's own; {BOX_LABEL}", version=VERSION)

@@ -1,0 +1,162 @@
+"""What the puppet's face does: action units, articulation, emotion levels, landmarks."""
+
+import numpy as np
+import pytest
+
+from emobench.datasets.puppet.alpha import ALPHA_NAMES, GAZE_X, IS_MOUTH, N_ALPHA, unit_slice
+from emobench.datasets.puppet.animation import perform
+from emobench.datasets.puppet.emotions import apex, prosody
+from emobench.datasets.puppet.identity import IDENTITIES
+from emobench.datasets.puppet.landmarks import INNER_PAIRS, landmark_rig
+from emobench.datasets.puppet.rig import deform, make_rig
+from emobench.datasets.puppet.speech import SENTENCES, open_speaker
+from emobench.datasets.puppet.surface import Surface
+from emobench.datasets.puppet.template import build_template
+from emobench.datasets.puppet.view import head_box, head_pose, project, studio_camera, to_camera
+from emobench.datasets.puppet.visemes import LEAD_SECONDS, SILENCE, segment
+from emobench.types import EMOTIONS
+
+MOUTH_RIGHT, MOUTH_LEFT, CHIN = 48, 54, 8
+
+
+@pytest.fixture(scope="module")
+def ben():
+    surface = Surface(IDENTITIES["ben"])
+    return surface, landmark_rig(surface)
+
+
+def pose_of(ben, weights: dict[int, float | tuple[float, float]]):
+    """(68, 3) landmarks of action-unit weights."""
+    alpha = np.zeros((1, N_ALPHA), np.float32)
+    for unit, value in weights.items():
+        alpha[0, unit_slice(unit)] = value
+    surface, rig = ben
+    return deform(rig, surface, alpha)[0]
+
+
+@pytest.fixture(scope="module")
+def utterance():
+    with open_speaker() as speaker:
+        return speaker.say(SENTENCES["s03"], IDENTITIES["ben"].voice, prosody("neutral", 1), 25.0)
+
+
+def test_au12_raises_and_widens_the_mouth_corners(ben):
+    rest, smile = pose_of(ben, {}), pose_of(ben, {12: 1.0})
+    assert smile[MOUTH_LEFT, 1] > rest[MOUTH_LEFT, 1] + 5
+    assert smile[MOUTH_LEFT, 0] > rest[MOUTH_LEFT, 0] + 4
+    assert smile[MOUTH_RIGHT, 0] < rest[MOUTH_RIGHT, 0] - 4
+
+
+def test_one_sided_au12_moves_the_subjects_left_which_is_image_right(ben):
+    rest, left = pose_of(ben, {}), pose_of(ben, {12: (1.0, 0.0)})
+    moved = left - rest
+    assert moved[MOUTH_LEFT, 1] > 5
+    assert abs(moved[MOUTH_RIGHT, 1]) < 0.5
+    assert rest[MOUTH_LEFT, 0] > 0  # x > 0 is the subject's left
+
+
+@pytest.mark.parametrize(("unit", "index", "axis", "sign"), [
+    (1, 21, 1, 1), (2, 18, 1, 1), (4, 22, 1, -1), (5, 37, 1, 1), (7, 40, 1, 1), (10, 51, 1, 1), (15, 48, 1, -1),
+    (16, 57, 1, -1), (17, 8, 1, 1), (18, 54, 0, -1), (20, 54, 0, 1), (26, 8, 1, -1), (27, 8, 1, -1), (43, 37, 1, -1),
+])  # fmt: skip
+def test_each_action_unit_moves_its_feature_the_right_way(ben, unit, index, axis, sign):
+    moved = (pose_of(ben, {unit: 1.0}) - pose_of(ben, {}))[index, axis]
+    assert sign * moved > 1.0
+
+
+def test_a_blink_closes_the_eyes(ben):
+    rest, shut = pose_of(ben, {}), pose_of(ben, {43: 1.0})
+    gap = rest[37, 1] - rest[41, 1]
+    assert shut[37, 1] - shut[41, 1] < 0.15 * gap
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_lips_never_cross(ben, emotion):
+    points = pose_of(ben, apex(emotion, 3) | {24: (1.0, 1.0)})
+    for upper, lower in INNER_PAIRS:
+        assert points[upper, 1] >= points[lower, 1] - 1e-6
+
+
+@pytest.mark.parametrize("emotion", ["neutral", "angry", "surprised"])
+def test_bilabials_close_the_lips_and_open_vowels_open_them(ben, utterance, emotion):
+    surface, rig = ben
+    performance = perform(utterance, emotion, 1 if emotion == "neutral" else 3, np.random.default_rng(0))
+    points = deform(rig, surface, performance.alpha)
+    gap = np.mean([points[:, a, 1] - points[:, b, 1] for a, b in INNER_PAIRS], axis=0)
+    closed, opened = [], []
+    for part in segment(utterance.phonemes):
+        frame = int((part.centre_seconds - LEAD_SECONDS) * utterance.fps)
+        if part.viseme == "PBM":
+            closed.append(gap[frame])
+        elif part.viseme in ("AA", "AE", "EH"):
+            opened.append(gap[frame])
+    assert closed
+    assert opened
+    assert max(closed) < 1.5  # mm: touching, where the same mouth opens several mm for vowels
+    assert np.mean(opened) > 3 * np.mean(closed) + 1
+
+
+def test_level_three_is_a_stronger_face_than_level_one(utterance):
+    weak, strong = (perform(utterance, "happy", level, np.random.default_rng(1)).alpha for level in (1, 3))
+    smile = unit_slice(12)
+    assert strong[:, smile].mean() > 1.8 * weak[:, smile].mean()
+    for emotion in ("angry", "disgusted", "fear", "sad", "surprised"):
+        low, high = (np.abs(perform(utterance, emotion, k, np.random.default_rng(1)).alpha[:, ~IS_MOUTH]).sum() for k in (1, 3))
+        assert high > low
+
+
+def test_performances_repeat_with_the_same_generator_and_differ_with_another(utterance):
+    a, b, c = (perform(utterance, "fear", 2, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(a.alpha, b.alpha)
+    np.testing.assert_array_equal(a.angles, b.angles)
+    assert np.abs(a.angles - c.angles).max() > 1e-3
+
+
+def test_alpha_stays_in_its_range_and_names_fit(utterance):
+    alpha = perform(utterance, "surprised", 3, np.random.default_rng(2)).alpha
+    assert alpha.shape == (utterance.n_frames, N_ALPHA) == (utterance.n_frames, len(ALPHA_NAMES))
+    assert alpha[:, :GAZE_X].min() >= 0
+    assert alpha.max() <= 1.4
+    assert IS_MOUTH[ALPHA_NAMES.index("AU12_L")]
+    assert not IS_MOUTH[ALPHA_NAMES.index("AU4_R")]
+
+
+def test_segments_cover_the_utterance_without_gaps(utterance):
+    parts = segment(utterance.phonemes)
+    assert parts[0].start_seconds == 0
+    assert parts[0].viseme == SILENCE
+    for before, after in zip(parts[:-1], parts[1:], strict=True):
+        assert after.start_seconds == pytest.approx(before.end_seconds)
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_landmarks_lie_on_the_face(name):
+    from scipy.spatial import cKDTree
+
+    surface = Surface(IDENTITIES[name])
+    template = build_template(surface)
+    skin = make_rig(surface, template.points, template.lip_pairs).rest
+    points = landmark_rig(surface).rest
+    distance, _ = cKDTree(skin).query(points)
+    assert distance.max() < 4.5  # mm: the spacing of the jaw's triangles
+    low, high = head_box(surface.identity)
+    assert (points > low).all()
+    assert (points < high).all()
+
+
+def test_projected_landmarks_fall_inside_the_picture_with_left_to_the_right(ben, utterance):
+    surface, rig = ben
+    performance = perform(utterance, "happy", 3, np.random.default_rng(3))
+    pose, camera = head_pose(performance.angles, performance.shift), studio_camera(128)
+    pixels = project(to_camera(deform(rig, surface, performance.alpha), pose), camera)
+    assert pixels.min() > 0
+    assert pixels.max() < 128
+    assert (pixels[:, MOUTH_LEFT, 0] > pixels[:, MOUTH_RIGHT, 0]).all()
+    assert (pixels[:, CHIN, 1] > pixels[:, 27, 1]).all()
+
+
+def test_head_pose_is_a_rigid_motion(utterance):
+    performance = perform(utterance, "angry", 3, np.random.default_rng(3))
+    rotation = head_pose(performance.angles, performance.shift).rotation
+    np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.broadcast_to(np.eye(3), rotation.shape), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-6)
