@@ -347,9 +347,7 @@ def _write_reports(
 
     names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
     specs = sorted((registry.find("report", name) for name in names), key=lambda spec: bool(spec.suffix))
-    written = [
-        registry.load_object(spec.factory)().write(records, out) for spec in specs if spec.suffix or to_terminal
-    ]
+    written = [registry.load_object(spec.factory)().write(records, out) for spec in specs if spec.suffix or to_terminal]
     for path in (p for p in written if p is not None):
         progress.note(f"open {path}")
 
@@ -357,14 +355,18 @@ def _write_reports(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: errors a user can act on become one line on stderr and their exit code."""
     try:
-        app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="emobench")
     except typer.Exit as stop:
         code = stop.exit_code
     except EmobenchError as error:
         print(f"emobench: {error}", file=sys.stderr)
         code = error.exit_code
     except ClickException as error:
-        print(f"emobench: {error.format_message()} See: emobench --help", file=sys.stderr)
+        text = error.format_message()
+        if text.startswith("Usage:"):  # a command group without a command: its help
+            print(text)
+        else:
+            print(f"emobench: {text} See: emobench --help", file=sys.stderr)
         code = EXIT_USAGE
     except KeyboardInterrupt:
         print("\nemobench: interrupted. Run the same command again: only what is missing is done.", file=sys.stderr)

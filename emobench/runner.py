@@ -5,6 +5,7 @@ Knows specs and protocols; names no method, metric or dataset.
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,19 @@ from emobench.scoring import (
 )
 from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run, read_json
 from emobench.subjects import SubjectCard, choose_references, save_subjects
-from emobench.types import Clip, Context, Dataset, Driving, Image, Method, MetricContext, Progress, Rendered, Timing
+from emobench.types import (
+    Clip,
+    Context,
+    Dataset,
+    Driving,
+    Image,
+    Method,
+    MetricContext,
+    Progress,
+    Rendered,
+    Result,
+    Timing,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,13 +341,9 @@ def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, featur
 
 
 def _check_writable(out: Path) -> None:
-    """Fail before any compute when the run directory cannot be written."""
-    probe = out / ".emobench-write-test"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the run directory {out}: {error.strerror or error}. Choose another with --out."
-        ) from error
+    """Fail before any compute when the run directory cannot be written; creates nothing."""
+    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"Cannot write the run directory {out}: {nearest.name} is a file. Choose another with --out.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"Cannot write the run directory {out}: permission denied. Choose another with --out.")

@@ -41,9 +41,9 @@ def frechet_distance(ours: Floats, theirs: Floats) -> float:
 def _cross_trace(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Sum of singular values of a·bᵀ, through D×D triangular factors where there are more rows than columns."""
     if len(a) > a.shape[1]:
-        a = np.linalg.qr(a, mode="r")
+        a = np.asarray(np.linalg.qr(a, mode="r"))
     if len(b) > b.shape[1]:
-        b = np.linalg.qr(b, mode="r")
+        b = np.asarray(np.linalg.qr(b, mode="r"))
     return float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
 
 

@@ -94,7 +94,8 @@ class HsEmotionProbabilities:
 
 def imagenet_input(images: NDArray[np.uint8]) -> Floats:
     """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, ImageNet mean and deviation."""
-    scaled = (images.astype(np.float32) / 255.0 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+    mean, deviation = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    scaled = (images.astype(np.float32) / np.float32(255.0) - mean) / deviation
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 

@@ -66,7 +66,7 @@ class FaceEmbeddings:
         embeddings = []
         for frame, source in zip(sample.frames[::EVERY], points, strict=True):
             matrix = similarity(source - 0.5, np.array(TEMPLATE))  # OpenCV's pixel centres lie at integers
-            chip = cv2.warpAffine(frame, matrix, (SIZE_PX, SIZE_PX), flags=cv2.INTER_LINEAR)
+            chip = np.asarray(cv2.warpAffine(frame, matrix, (SIZE_PX, SIZE_PX), flags=cv2.INTER_LINEAR), np.uint8)
             embeddings.append(self._network.run(imagenet_input(chip[None]))[0].ravel())
         stacked = np.stack(embeddings)
         return {"embeddings": stacked / np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), 1e-12)}
@@ -87,7 +87,7 @@ class Csim:
         theirs = features(self._extractor, self._locate(reference, reference, features))["embeddings"]
         lengths = np.linalg.norm(ours.astype(np.float64), axis=1) * np.linalg.norm(theirs.astype(np.float64), axis=1)
         cosines = (ours.astype(np.float64) * theirs).sum(axis=1) / lengths
-        detail = {"frames": len(cosines), "box_source": self._locate.source(reference)}
+        detail: dict[str, float | int | str] = {"frames": len(cosines), "box_source": self._locate.source(reference)}
         return Stats(value=float(cosines.mean()), detail=detail)
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:

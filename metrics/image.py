@@ -107,7 +107,7 @@ def ssim_frame(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> float:
     x, y = ours.astype(np.float32) - 128.0, theirs.astype(np.float32) - 128.0
 
     def blur(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        full = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel)
+        full: NDArray[np.float32] = np.asarray(cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel), np.float32)
         return full[SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
 
     mean_x, mean_y = blur(x), blur(y)

@@ -51,7 +51,8 @@ class LandmarkDetector:
 def interocular_px(landmarks: Floats) -> NDArray[np.float64]:
     """(T,) distance between the eyes' centres."""
     points = landmarks.astype(np.float64)
-    return np.linalg.norm(points[:, LEFT_EYE].mean(axis=1) - points[:, RIGHT_EYE].mean(axis=1), axis=1)
+    between = points[:, LEFT_EYE].mean(axis=1) - points[:, RIGHT_EYE].mean(axis=1)
+    return np.asarray(np.linalg.norm(between, axis=1), np.float64)
 
 
 def landmark_distance(prediction: Floats, reference: Floats) -> NDArray[np.float64]:
@@ -59,7 +60,7 @@ def landmark_distance(prediction: Floats, reference: Floats) -> NDArray[np.float
     ours, theirs = prediction.astype(np.float64), reference.astype(np.float64)
     ours = ours - ours.mean(axis=1, keepdims=True)
     theirs = theirs - theirs.mean(axis=1, keepdims=True)
-    return np.linalg.norm(ours - theirs, axis=2).mean(axis=1)
+    return np.asarray(np.linalg.norm(ours - theirs, axis=2).mean(axis=1), np.float64)
 
 
 class _Lmd:
@@ -78,7 +79,7 @@ class _Lmd:
         ours = self._detect(prediction, reference, features)
         per_frame = landmark_distance(ours[:, self.points], theirs[:, self.points])
         relative = per_frame / np.maximum(interocular_px(theirs), 1e-6)
-        detail = {
+        detail: dict[str, float | int | str] = {
             "interocular_percent": float(100.0 * relative.mean()),
             "frames": len(per_frame),
             "detector": self._detect.name,

@@ -43,7 +43,8 @@ def detection_squares(landmarks: Floats) -> NDArray[np.float64]:
     squares = np.stack([half, (low[:, 1] + high[:, 1]) / 2, (low[:, 0] + high[:, 0]) / 2], axis=1)
     reach = MEDIAN_FRAMES // 2
     padded = np.pad(squares, ((reach, reach), (0, 0)), mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_FRAMES, axis=0), axis=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_FRAMES, axis=0)
+    return np.asarray(np.median(windows, axis=-1), np.float64)
 
 
 def crop_face(frame: NDArray[np.uint8], half: float, y: float, x: float) -> NDArray[np.uint8]:
@@ -58,7 +59,7 @@ def crop_face(frame: NDArray[np.uint8], half: float, y: float, x: float) -> NDAr
     cut = padded[max(top, 0) : bottom, max(left, 0) : right]
     if cut.size == 0:
         raise UnscoredError("face lies outside the frame")
-    return cv2.resize(cut, (CROP_PX, CROP_PX))
+    return np.asarray(cv2.resize(cut, (CROP_PX, CROP_PX)), np.uint8)
 
 
 class SyncNetDistances:

@@ -37,7 +37,7 @@ def _dct_basis() -> NDArray[np.float64]:
     n, k = np.arange(FILTERS), np.arange(CEPSTRA)[:, None]
     basis = np.sqrt(2.0 / FILTERS) * np.cos(np.pi * k * (2 * n + 1) / (2 * FILTERS))
     basis[0] /= np.sqrt(2.0)
-    return basis
+    return np.asarray(basis, np.float64)
 
 
 def mfcc(audio: Floats) -> NDArray[np.float64]:

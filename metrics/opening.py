@@ -37,7 +37,7 @@ def frame_energy_db(audio: Floats, fps: float, count: int) -> NDArray[np.float64
     power = np.concatenate([[0.0], np.cumsum(np.square(audio.astype(np.float64)))])
     edges = np.minimum(edges, len(audio))
     mean = np.diff(power[edges]) / np.maximum(np.diff(edges), 1)
-    return 10.0 * np.log10(np.maximum(mean, 1e-8))
+    return np.asarray(10.0 * np.log10(np.maximum(mean, 1e-8)), np.float64)
 
 
 def best_lag(opening: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[int, float] | None:

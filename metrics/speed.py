@@ -33,7 +33,7 @@ class RenderSpeed:
         seconds = timing.field_seconds + timing.composite_seconds
         if not seconds > 0 or timing.n_frames <= 0:
             raise UnscoredError("method renders no frame of its own (0 s in field and composite)")
-        detail = {
+        detail: dict[str, float | int | str] = {
             "field_ms_per_frame": 1e3 * timing.field_seconds / timing.n_frames,
             "composite_ms_per_frame": 1e3 * timing.composite_seconds / timing.n_frames,
             "audio_ms_per_frame": 1e3 * timing.audio_seconds / timing.n_frames,
@@ -53,6 +53,11 @@ class RenderSpeed:
             return None
         frames = sum(float(entry.arrays["frames"]) for entry in stats)
         return float(frames / sum(float(entry.arrays["seconds"]) for entry in stats))
+
+    def caveat(self, stats: Sequence[Stats]) -> str | None:
+        """Why there is no pooled speed, where clips were rendered in different places."""
+        mixed = [name for name in KEYED_BY if "+" in told(stats, name)]
+        return f"clips were rendered with different {' and '.join(mixed)}" if mixed else None
 
     def signature(self) -> str:
         """Without the clips' device, threads, precision and size, which stand in each clip's detail."""

@@ -46,7 +46,7 @@ def degrade(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     gain = np.exp(rng.normal(0.0, GAIN, (count, 1, 1))).astype(np.float32)
     bias = rng.normal(0.0, BIAS, (count, 1, 1)).astype(np.float32)
     noise = rng.standard_normal(crops.shape, np.float32) * rng.uniform(0, NOISE, (count, 1, 1)).astype(np.float32)
-    return np.clip(degraded * gain + bias + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(degraded * gain + bias + noise, 0, 255), np.uint8)
 
 
 def blur(frames: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:

@@ -63,11 +63,11 @@ def to_crop(points: Floats, squares: Squares) -> Floats:
     """Points (T, P, 2) of the frames in crop pixels."""
     matrices = crop_matrices(squares)
     moved = np.einsum("tij,tpj->tpi", matrices[:, :, :2], points) + matrices[:, None, :, 2]
-    return moved.astype(np.float32)
+    return np.asarray(moved, np.float32)
 
 
 def to_frame(points: Floats, squares: Squares) -> Floats:
     """Points (T, P, 2) of the crops in frame pixels: the inverse of to_crop."""
     matrices = crop_matrices(squares)
     moved = np.einsum("tij,tpj->tpi", np.linalg.inv(matrices[:, :, :2]), points - matrices[:, None, :, 2])
-    return moved.astype(np.float32)
+    return np.asarray(moved, np.float32)

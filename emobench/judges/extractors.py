@@ -53,7 +53,7 @@ class EmotionJudge:
         """(N, 64, 64) → (N, E)."""
         logits = _run(self._network, crops)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
 
 
 class LandmarkJudge:

@@ -1,13 +1,21 @@
-"""Makes all judges of one train split and measures each on clips it was not trained on."""
+"""Makes all judges of one train split and measures each on clips it was not trained on.
+
+The judges are trained side by side, on one thread each: their networks are too small for more, and threads that wait
+for each other inside every operator made training ten times slower on a busy machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from emobench.errors import InputError
@@ -18,11 +26,21 @@ from .crops import cut
 from .extractors import EmotionJudge, LandmarkJudge, SyncJudge
 from .material import MEL_BANDS, Filmed, Spoken, held_out_frames, load_filmed, load_spoken, select
 from .networks import FaceNet, SyncTowers
-from .training import ShapeScale, train_faces, train_sync
+from .training import (
+    ShapeScale,
+    Tick,
+    emotion_steps,
+    face_steps,
+    sync_steps,
+    train_emotion,
+    train_landmarks,
+    train_sync,
+)
 
 BLUR_SHARE = 0.0135  # Gaussian σ as a share of the face square's side: about 1.2 px at 128 px frames
 MIN_SPOKEN = 8
 NEAR_FRAMES = 1
+WORKERS = 2
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
@@ -34,43 +52,119 @@ class Made:
     card: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What there is to train on, split into trained and held out, and why a judge cannot be trained."""
+
+    filmed: Filmed | None
+    held: NDArray[np.bool_]  # (N,) frames of `filmed` kept from training
+    spoken: Sequence[Spoken]
+    held_sentence: str | None
+    missing: Mapping[str, str]
+
+
 def make(clips: Sequence[Clip], seed: int, progress: Progress) -> Made:
     """Train every judge that the clips allow; what they do not allow is named in the card's "missing"."""
-    card: dict[str, Any] = {"missing": {}, "report": {}}
+    material = _gather(clips, np.random.default_rng([seed, 0]))
+    card: dict[str, Any] = {"missing": dict(material.missing), "report": {}}
     tensors: dict[str, Tensor] = {}
+    if material.filmed is None:
+        return Made(tensors=tensors, card=card)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        landmarks = _make_faces(clips, rng, progress, card, tensors)
-        _make_sync(clips, rng, progress, card, tensors, landmarks)
+        networks = {
+            "landmarks": FaceNet(68 * 2), "emotion": FaceNet(len(material.filmed.classes)),
+            "lipsync": SyncTowers(MEL_BANDS),
+        }  # fmt: skip
+    scale = _train(networks, material, seed, progress)
+    for name, network in networks.items():
+        if name not in material.missing:
+            tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
+    card["landmarks"] = {"mean": scale.mean.tolist(), "spread": scale.spread}
+    if "emotion" not in material.missing:
+        card["emotion"] = {"classes": list(material.filmed.classes)}
+    if "lipsync" not in material.missing:
+        card["lipsync"] = {"mel_bands": MEL_BANDS}
+    card["report"] = _report(restore(card, tensors, "new"), material.filmed, material)
     return Made(tensors=tensors, card=card)
 
 
-def _make_faces(
-    clips: Sequence[Clip], rng: np.random.Generator, progress: Progress, card: dict[str, Any],
-    tensors: dict[str, Tensor],
-) -> LandmarkJudge | None:  # fmt: skip
+def _gather(clips: Sequence[Clip], rng: np.random.Generator) -> Material:
+    missing: dict[str, str] = {}
+    filmed, held, spoken = None, np.zeros(0, bool), []
     try:
         filmed = load_filmed(clips)
+        held = held_out_frames(filmed, rng)
+        if len(filmed.classes) < 2:
+            missing["emotion"] = f"all train clips show {filmed.classes[0]!r}"
     except InputError as error:
-        card["missing"] |= {"emotion": str(error), "landmarks": str(error)}
-        return None
-    with_emotion = len(filmed.classes) > 1
-    if not with_emotion:
-        card["missing"]["emotion"] = f"all train clips show {filmed.classes[0]!r}"
-    held = held_out_frames(filmed, rng)
-    landmark_net, scale, emotion_net = train_faces(select(filmed, ~held), rng, progress, with_emotion=with_emotion)
-    tensors |= {f"landmarks.{name}": tensor for name, tensor in landmark_net.state_dict().items()}
-    card["landmarks"] = {"mean": scale.mean.tolist(), "spread": scale.spread}
-    landmarks = LandmarkJudge(landmark_net, scale, "new")
+        missing = dict.fromkeys(("emotion", "landmarks", "lipsync"), str(error))
+    if filmed is not None:
+        try:
+            spoken = load_spoken(clips, rng)
+            if len(spoken) < MIN_SPOKEN:
+                missing["lipsync"] = f"{len(spoken)} train clips with sound, {MIN_SPOKEN} are needed"
+        except InputError as error:
+            missing["lipsync"] = str(error)
+    sentences = sorted({clip.sentence for clip in spoken})
+    return Material(
+        filmed=filmed, held=held, spoken=spoken, held_sentence=sentences[-1] if len(sentences) > 2 else None,
+        missing=missing,
+    )  # fmt: skip
+
+
+def _train(networks: Mapping[str, Any], material: Material, seed: int, progress: Progress) -> ShapeScale:
+    """Fit what is not missing; the scale of the landmark network. Each judge draws from its own generator."""
+    assert material.filmed is not None
+    kept = select(material.filmed, ~material.held)
+    heard = [clip for clip in material.spoken if clip.sentence != material.held_sentence]
+    rngs = [np.random.default_rng([seed, number]) for number in (1, 2, 3)]
+    jobs: dict[str, tuple[int, Callable[[Tick], ShapeScale | None]]] = {
+        "landmarks": (face_steps(kept), partial(train_landmarks, networks["landmarks"], kept, rngs[0])),
+        "emotion": (emotion_steps(kept), partial(train_emotion, networks["emotion"], kept, rngs[1])),
+        "lipsync": (sync_steps(heard), partial(train_sync, networks["lipsync"], heard, rngs[2])),
+    }
+    wanted = {name: job for name, job in jobs.items() if name not in material.missing}
+    ticks: SimpleQueue[bool] = SimpleQueue()
+
+    def run(job: Callable[[Tick], ShapeScale | None]) -> ShapeScale | None:
+        try:
+            return job(lambda: ticks.put(True))
+        finally:
+            ticks.put(False)
+
+    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = {name: pool.submit(run, job) for name, (_, job) in wanted.items()}
+        total = sum(steps for steps, _ in wanted.values())
+        for _ in progress.track(_until_all_end(ticks, len(futures)), "judges", total=total):
+            pass
+        results = {name: future.result() for name, future in futures.items()}
+    scale = results["landmarks"]
+    assert scale is not None
+    return scale
+
+
+def _until_all_end(ticks: SimpleQueue[bool], running: int) -> Iterator[None]:
+    """One item per batch of any judge until `running` judges have ended."""
+    while running:
+        if ticks.get():
+            yield None
+        else:
+            running -= 1
+
+
+def _report(judges: Mapping[str, Any], filmed: Filmed, material: Material) -> dict[str, float]:
+    """Each judge's own accuracy on held-out clips, as they are and blurred."""
+    held = material.held
     seen = select(filmed, held if held.any() else ~held)
-    card["report"]["held_out_clips"] = float(len(np.unique(filmed.clip[held])))
-    card["report"] |= _landmark_report(landmarks, seen)
-    if emotion_net is not None:
-        tensors |= {f"emotion.{name}": tensor for name, tensor in emotion_net.state_dict().items()}
-        card["emotion"] = {"classes": list(filmed.classes)}
-        card["report"] |= _emotion_report(EmotionJudge(emotion_net, filmed.classes, "new"), seen)
-    return landmarks
+    report = {"held_out_clips": float(len(np.unique(filmed.clip[held])))}
+    report |= _landmark_report(judges["landmarks"], seen)
+    if "emotion" in judges:
+        report |= _emotion_report(judges["emotion"], seen)
+    if "lipsync" in judges:
+        spoken = [clip for clip in material.spoken if material.held_sentence in (None, clip.sentence)]
+        report |= _sync_report(judges["lipsync"], spoken)
+    return report
 
 
 def _blurred(filmed: Filmed) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -96,28 +190,6 @@ def _emotion_report(judge: EmotionJudge, filmed: Filmed) -> dict[str, float]:
         right = [probabilities[rows].mean(axis=0).argmax() == filmed.emotion[rows][0] for rows in of_clip]
         report[f"emotion.clip_accuracy.{name}"] = float(100 * np.mean(right))
     return report
-
-
-def _make_sync(
-    clips: Sequence[Clip], rng: np.random.Generator, progress: Progress, card: dict[str, Any],
-    tensors: dict[str, Tensor], landmarks: LandmarkJudge | None,
-) -> None:  # fmt: skip
-    try:
-        spoken = load_spoken(clips, rng)
-    except InputError as error:
-        card["missing"]["lipsync"] = str(error)
-        return
-    if landmarks is None or len(spoken) < MIN_SPOKEN:
-        few = f"{len(spoken)} train clips with sound, {MIN_SPOKEN} are needed"
-        card["missing"]["lipsync"] = card["missing"]["landmarks"] if landmarks is None else few
-        return
-    sentences = sorted({clip.sentence for clip in spoken})
-    held = sentences[-1] if len(sentences) > 2 else None
-    towers = train_sync([clip for clip in spoken if clip.sentence != held], rng, progress)
-    tensors |= {f"lipsync.{name}": tensor for name, tensor in towers.state_dict().items()}
-    card["lipsync"] = {"mel_bands": MEL_BANDS}
-    seen = [clip for clip in spoken if held in (None, clip.sentence)]
-    card["report"] |= _sync_report(SyncJudge(towers, landmarks, "new"), seen)
 
 
 def _sync_report(judge: SyncJudge, spoken: Sequence[Spoken]) -> dict[str, float]:

@@ -45,7 +45,7 @@ class Spoken:
 
 def grey(frames: Frames) -> NDArray[np.uint8]:
     """(T, H, W) luma of (T, H, W, 3) RGB."""
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+    return np.stack([np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in frames])
 
 
 def mouth_shape(landmarks: Floats) -> Floats:
@@ -68,7 +68,7 @@ def mouth_shape(landmarks: Floats) -> Floats:
         axis=2,
     )
     shape = turned / distance
-    return (shape - shape.mean(axis=0)).astype(np.float32)
+    return np.asarray(shape - shape.mean(axis=0), np.float32)
 
 
 def _mel_filters() -> NDArray[np.float64]:
@@ -89,7 +89,7 @@ def log_mel(audio: Floats, steps: int) -> Floats:
     spectrum = np.fft.rfft(windows, FFT)
     power = (spectrum.real**2 + spectrum.imag**2) @ _mel_filters().T.astype(np.float32)
     logs = np.log(power + 1e-5)
-    return (logs - logs.mean(axis=0)).astype(np.float32)
+    return np.asarray(logs - logs.mean(axis=0), np.float32)
 
 
 def load_filmed(clips: Sequence[Clip]) -> Filmed:
@@ -126,13 +126,14 @@ def select(filmed: Filmed, chosen: NDArray[np.bool_]) -> Filmed:
 
 
 def held_out_frames(filmed: Filmed, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) True for whole clips kept from training: about one in eight, never the last one of an emotion."""
+    """(N,) True for whole clips kept from training: one in eight or one, never the last one of an emotion."""
     numbers = rng.permutation(np.unique(filmed.clip))
+    most = max(len(numbers) // HELD_OUT_SHARE, 1)
     emotion = {int(n): int(filmed.emotion[filmed.clip == n][0]) for n in numbers}
     left = {e: sum(v == e for v in emotion.values()) for e in set(emotion.values())}
     held: list[int] = []
     for number in numbers.tolist():
-        if len(held) < len(numbers) // HELD_OUT_SHARE and left[emotion[number]] > 1:
+        if len(held) < most and left[emotion[number]] > 1:
             held.append(number)
             left[emotion[number]] -= 1
     return np.isin(filmed.clip, held)

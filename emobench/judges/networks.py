@@ -29,7 +29,7 @@ class FaceNet(nn.Module):
             ]
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.Flatten(), nn.Dropout(0.2),
+            nn.Flatten(),
             nn.Linear(4 * width * (CROP_PX // 8) ** 2, 128), nn.ReLU(), nn.Linear(128, outputs),
         )  # fmt: skip
 
@@ -61,5 +61,5 @@ class SyncTowers(nn.Module):
 
 def _tower(inputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(inputs, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, EMBEDDING)
+        nn.Linear(inputs, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, EMBEDDING)
     )

@@ -1,8 +1,8 @@
-"""Trains the judges' networks from prepared material. Deterministic for one seed and thread count; writes nothing."""
+"""Trains the judges' networks from prepared material, each with its own generator. Writes and shows nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emobench.types import Floats, Progress
+from emobench.types import Floats
 
 from .augment import degrade, jitter
-from .crops import cut, to_crop
-from .material import MEL_BANDS, Filmed, Spoken
+from .crops import Squares, cut, to_crop
+from .material import Filmed, Spoken
 from .networks import AUDIO_WINDOW, VIDEO_WINDOW, FaceNet, SyncTowers
 
 FACE_BATCH, FACE_RATE = 64, 3e-3
@@ -23,8 +23,11 @@ FACE_SEEN, FACE_LEAST, FACE_MOST = 8, 4_000, 16_000  # crops shown to a network:
 SYNC_CLIPS, SYNC_WINDOWS, SYNC_RATE = 16, 16, 2e-3
 SYNC_STEPS_PER_CLIP, SYNC_MOST_STEPS = 12, 350
 MOUTH_NOISE = 0.006  # of the inter-ocular distance: what a landmark judge may be off by
+MASKED = 0.3  # share of the sound's time-frequency cells hidden from each window
 MOUTH_WEIGHT = 2.0
 SMOOTHING = 0.05
+
+Tick = Callable[[], None]  # called after every batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,33 +38,52 @@ class ShapeScale:
     spread: float
 
 
-def train_faces(
-    filmed: Filmed, rng: np.random.Generator, progress: Progress, *, with_emotion: bool
-) -> tuple[FaceNet, ShapeScale, FaceNet | None]:
-    """The landmark network with its scale, and the emotion network, on the same augmented crops."""
+def face_steps(filmed: Filmed) -> int:
+    """Batches that the landmark network sees."""
+    return int(np.clip(FACE_SEEN * len(filmed.frames), FACE_LEAST, FACE_MOST)) // FACE_BATCH
+
+
+def emotion_steps(filmed: Filmed) -> int:
+    """Batches that the emotion network, whose task is easier, sees: half as many, but not fewer than the least."""
+    return max(face_steps(filmed) // 2, FACE_LEAST // FACE_BATCH)
+
+
+def train_landmarks(network: FaceNet, filmed: Filmed, rng: np.random.Generator, tick: Tick) -> ShapeScale:
+    """Fit the network to landmarks of augmented crops, lips counting double."""
     points = to_crop(filmed.landmarks, filmed.squares)
     scale = ShapeScale(mean=points.mean(axis=0), spread=float(points.std(axis=0).mean()) + 0.5)
-    landmark_net = FaceNet(68 * 2)
-    emotion_net = FaceNet(len(filmed.classes)) if with_emotion else None
     weights = torch.ones(68)
     weights[48:] = MOUTH_WEIGHT
-    labels = torch.from_numpy(filmed.emotion)
-    balance = 1.0 / np.maximum(np.bincount(filmed.emotion, minlength=len(filmed.classes)), 1)
-    balance = torch.from_numpy(balance / balance.mean()).float()
-
-    steps = int(np.clip(FACE_SEEN * len(filmed.frames), FACE_LEAST, FACE_MOST)) // FACE_BATCH
-    landmark_fit = _Fit(landmark_net, steps, FACE_RATE)
-    emotion_fit = _Fit(emotion_net, (steps + 1) // 2, FACE_RATE) if emotion_net else None
-    for step in progress.track(range(steps), "judges: face"):
-        rows = rng.integers(0, len(filmed.frames), FACE_BATCH)
-        squares = jitter(filmed.squares[rows], rng)
-        crops = torch.from_numpy(degrade(cut(filmed.frames[rows], squares), rng))
+    steps = face_steps(filmed)
+    fit = _Fit(network, steps, FACE_RATE)
+    for _ in range(steps):
+        rows, squares, crops = _batch(filmed, rng)
         target = torch.from_numpy((to_crop(filmed.landmarks[rows], squares) - scale.mean) / scale.spread)
-        landmark_fit.descend(_shape_loss(landmark_net(crops), target, weights))
-        if emotion_net is not None and emotion_fit is not None and step % 2 == 0:  # the easier of the two tasks
-            logits = emotion_net(crops)
-            emotion_fit.descend(functional.cross_entropy(logits, labels[rows], balance, label_smoothing=SMOOTHING))
-    return landmark_net.eval(), scale, emotion_net.eval() if emotion_net else None
+        fit.descend(_shape_loss(network(crops), target, weights))
+        tick()
+    network.eval()
+    return scale
+
+
+def train_emotion(network: FaceNet, filmed: Filmed, rng: np.random.Generator, tick: Tick) -> None:
+    """Fit the network to the clips' emotions, rare ones weighing more."""
+    labels = torch.from_numpy(filmed.emotion)
+    rarity = 1.0 / np.maximum(np.bincount(filmed.emotion, minlength=len(filmed.classes)), 1)
+    balance = torch.from_numpy(rarity / rarity.mean()).float()
+    steps = emotion_steps(filmed)
+    fit = _Fit(network, steps, FACE_RATE)
+    for _ in range(steps):
+        rows, _, crops = _batch(filmed, rng)
+        fit.descend(functional.cross_entropy(network(crops), labels[rows], balance, label_smoothing=SMOOTHING))
+        tick()
+    network.eval()
+
+
+def _batch(filmed: Filmed, rng: np.random.Generator) -> tuple[NDArray[np.int64], Squares, Tensor]:
+    """Row numbers, jittered squares and degraded crops (64, 64, 64) of random frames."""
+    rows = rng.integers(0, len(filmed.frames), FACE_BATCH)
+    squares = jitter(filmed.squares[rows], rng)
+    return rows, squares, torch.from_numpy(degrade(cut(filmed.frames[rows], squares), rng))
 
 
 def _shape_loss(outputs: Tensor, target: Tensor, weights: Tensor) -> Tensor:
@@ -79,7 +101,7 @@ class _Fit:
 
     def descend(self, loss: Tensor) -> None:
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._schedule.step()
 
@@ -97,13 +119,17 @@ def sound_windows(mel: Floats, count: int, steps_per_frame: float) -> Floats:
     return np.stack([padded[s : s + AUDIO_WINDOW] for s in starts])
 
 
-def train_sync(spoken: Sequence[Spoken], rng: np.random.Generator, progress: Progress) -> SyncTowers:
+def sync_steps(spoken: Sequence[Spoken]) -> int:
+    """Batches that the lip-sync towers see."""
+    return min(SYNC_STEPS_PER_CLIP * len(spoken), SYNC_MOST_STEPS)
+
+
+def train_sync(towers: SyncTowers, spoken: Sequence[Spoken], rng: np.random.Generator, tick: Tick) -> None:
     """Contrastive training: each window's sound against those of other times and other clips."""
     pairs = [_windows(clip) for clip in spoken if len(clip.mouth) >= VIDEO_WINDOW + 4]
-    towers = SyncTowers(MEL_BANDS)
-    steps = min(SYNC_STEPS_PER_CLIP * len(pairs), SYNC_MOST_STEPS)
+    steps = sync_steps(spoken)
     fit = _Fit(towers, steps, SYNC_RATE)
-    for _ in progress.track(range(steps), "judges: lip-sync"):
+    for _ in range(steps):
         seen, heard = [], []
         for number in rng.integers(0, len(pairs), SYNC_CLIPS):
             mouths, sounds = pairs[number]
@@ -116,8 +142,10 @@ def train_sync(spoken: Sequence[Spoken], rng: np.random.Generator, progress: Pro
         mouths = mouths * rng.uniform(0.7, 1.1, (len(mouths), 1, 1, 1)) + steady
         mouths = mouths + rng.normal(0.0, MOUTH_NOISE / 2, mouths.shape)
         sounds = sounds + rng.normal(0.0, 0.5, (len(sounds), 1, 1)) + rng.normal(0.0, 0.2, sounds.shape)
+        sounds *= rng.random(sounds.shape) > MASKED
         fit.descend(_contrast(towers, _tensor(mouths), _tensor(sounds)))
-    return towers.eval()
+        tick()
+    towers.eval()
 
 
 def _windows(clip: Spoken) -> tuple[Floats, Floats]:

@@ -47,6 +47,10 @@ class Card(BaseModel):
     alpha_names: tuple[str, ...]
     is_mouth: tuple[bool, ...]
     has_hyperplanes: bool
+    hyperplane_accuracy: Mapping[str, float] = {}  # for readers; the tensors are what counts
+    hyperplane_margin: Mapping[str, float] = {}
+    hyperplane_cosines: tuple[tuple[float, ...], ...] = ()  # in the order of emotions
+    tau_quantiles: Mapping[str, tuple[float, ...]] = {}  # 10, 50, 90 % over train clips: "matched", "replaced"
 
 
 def save_expression(folder: Path, model: ExpressionModel, portraits: tuple[str, ...]) -> None:
@@ -60,7 +64,8 @@ def save_expression(folder: Path, model: ExpressionModel, portraits: tuple[str, 
         temporary.write_bytes(dump_tensors(arrays))
     card = Card(
         schema_version=SCHEMA, tensors_sha256=hash_file(path), config=model.config, portraits=portraits,
-        has_hyperplanes=model.hyperplanes is not None, **asdict(model.vocabulary),
+        has_hyperplanes=model.hyperplanes is not None, tau_quantiles=model.tau_quantiles,
+        **asdict(model.vocabulary), **_quality(model.hyperplanes),
     )
     write_text(folder / CARD, canonical_json(card.model_dump(mode="json")) + "\n")
 
@@ -80,7 +85,20 @@ def load_expression(folder: Path, threads: int) -> tuple[ExpressionModel, tuple[
     except (RuntimeError, TypeError) as error:
         text = str(error).splitlines()[0]
         raise InputError(f"{folder} is no usable EmoHead checkpoint: {text} Train again.") from error
-    return ExpressionModel(card.config, vocabulary, scaling, network, hyperplanes, threads), card.portraits
+    model = ExpressionModel(card.config, vocabulary, scaling, network, hyperplanes, threads)
+    model.tau_quantiles = card.tau_quantiles
+    return model, card.portraits
+
+
+def _quality(planes: Hyperplanes | None) -> dict[str, Any]:
+    """What a reader of the card wants to know about the hyperplanes."""
+    if planes is None:
+        return {}
+    return {
+        "hyperplane_accuracy": dict(zip(planes.emotions, planes.accuracy.tolist(), strict=True)),
+        "hyperplane_margin": dict(zip(planes.emotions, planes.margin.tolist(), strict=True)),
+        "hyperplane_cosines": planes.cosines().tolist(),
+    }
 
 
 def _network_arrays(model: ExpressionModel) -> dict[str, NDArray[Any]]:

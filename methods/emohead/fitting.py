@@ -17,9 +17,11 @@ from .encoders import LEVELS
 from .examples import Example, Scaling, make_example, measure_scaling, with_target
 from .features import speech_features
 from .hyperplanes import Hyperplanes, LabelledFrames, fit_hyperplanes
-from .model import ExpressionModel, Vocabulary, make_network
+from .model import ExpressionModel, Request, Vocabulary, make_network
 from .refinement import train_refinement
 from .training import torch_threads, train_expression
+
+TAU_CLIPS = 48  # of the sample on which the distribution of τ is reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,32 @@ def fit_expression(
         planes = _fit_planes(recordings, examples, config, vocabulary, rng, progress)
         if planes is not None and config.refinement.enabled and config.refinement.constant_tau is None:
             train_refinement(network, planes, examples, scaling, is_mouth, config, rng, progress)
-    return ExpressionModel(config, vocabulary, scaling, network, planes, threads)
+    model = ExpressionModel(config, vocabulary, scaling, network, planes, threads)
+    if planes is not None:
+        model.tau_quantiles = measure_tau(model, recordings, rng)
+        for kind, (low, middle, high) in model.tau_quantiles.items():
+            progress.note(f"emohead: τ on {kind} tags {low:.2f} / {middle:.2f} / {high:.2f} (10, 50, 90 %)")
+    return model
+
+
+def measure_tau(
+    model: ExpressionModel, recordings: Sequence[Recording], rng: np.random.Generator
+) -> dict[str, tuple[float, float, float]]:
+    """Quantiles of τ over a sample of train clips with their own tag, and with another: does it absorb everything?"""
+    chosen = [recordings[i] for i in rng.permutation(len(recordings))[:TAU_CLIPS]]
+    emotions = model.vocabulary.emotions
+    taus: dict[str, list[Floats]] = {"matched": [], "replaced": []}
+    for recording in chosen:
+        shift = int(rng.integers(1, len(emotions)))
+        other = emotions[(emotions.index(recording.emotion) + shift) % len(emotions)]
+        for kind, emotion in (("matched", recording.emotion), ("replaced", other)):
+            request = Request(
+                audio=recording.audio, transcript=recording.transcript, emotion=emotion, level=float(recording.level),
+                subject=recording.subject, fps=recording.fps, n_frames=len(recording.track.alpha),
+            )
+            taus[kind].append(model.predict(request).tau)
+    quantiles = {kind: np.quantile(np.concatenate(values), (0.1, 0.5, 0.9)) for kind, values in taus.items()}
+    return {kind: (float(q[0]), float(q[1]), float(q[2])) for kind, q in quantiles.items()}
 
 
 def _learn_vocabulary(recordings: Sequence[Recording]) -> Vocabulary:

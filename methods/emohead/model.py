@@ -84,6 +84,7 @@ class ExpressionModel:
     ) -> None:
         self.config, self.vocabulary, self.scaling = config, vocabulary, scaling
         self.network, self.hyperplanes, self.threads = network.eval(), hyperplanes, threads
+        self.tau_quantiles: Mapping[str, tuple[float, ...]] = {}  # what training measured, see fitting.measure_tau
 
     def predict(self, request: Request) -> Expression:
         """Raises UsageError on an unknown tag, InputError on sound that cannot be used."""
@@ -124,7 +125,7 @@ class ExpressionModel:
 
     def _context_seconds(self) -> float:
         """How far a frame of output can look: the convolutions' reach at both ends of the attention window."""
-        convolutions = 0.04 + 0.04 * (2 ** max(self.config.audio.blocks, 1))
+        convolutions = 0.04 + 0.04 * (2.0 ** max(self.config.audio.blocks, 1))
         return self.config.alignment.window_seconds + convolutions
 
 

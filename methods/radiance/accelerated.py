@@ -15,7 +15,7 @@ from torch import Tensor
 
 from emobench.types import Floats
 
-from . import kernels
+from . import grid_kernels, ray_kernels
 from .geometry import Rays
 from .operations import (
     CHUNK,
@@ -64,7 +64,7 @@ class NumbaOperations:
             wave = min(wave, limit - done)
             samples = _march(rays, skip, step_mm, jitter, wave, live, cursor)
             density, colour = self.evaluate(samples.points, table, decoder, layout)
-            going = kernels.composite(
+            going = ray_kernels.composite(
                 density.numpy(), colour.numpy(), samples.counts, _step(step_mm, density), dtype.type(stop), live,
                 cursor, sums, through,
             )  # fmt: skip
@@ -87,7 +87,7 @@ class NumbaOperations:
 
     def weights(self, density: Tensor, samples: Samples, step_mm: float) -> Tensor:
         weights = torch.empty_like(density)
-        kernels.sample_weights(density.numpy(), samples.counts, _step(step_mm, density), weights.numpy())
+        ray_kernels.sample_weights(density.numpy(), samples.counts, _step(step_mm, density), weights.numpy())
         return weights
 
     @torch.no_grad()
@@ -110,23 +110,23 @@ class NumbaOperations:
         weights = torch.empty_like(density)
         gradient = torch.empty_like(raw)
         settings = np.array([targets.variance_weight, targets.factor, np.exp(LOG_DENSITY_MAX)], points.dtype)
-        loss = kernels.ray_gradients(
+        loss = ray_kernels.ray_gradients(
             density.numpy(), colour.numpy(), ((samples.depths - samples.depth_origin) / DENSITY_UNIT_MM).numpy(),
             samples.counts, _step(step_mm, density), targets.colour.numpy(), targets.background.numpy(), settings,
             weights.numpy(), gradient.numpy(),
         )  # fmt: skip
         of_features, of_network = _decode_backward(features, hidden1, hidden2, gradient, layers)
         table_gradient.zero_()
-        kernels.encode_backward(points, *shape, of_features.numpy(), table_gradient.view(-1, 2).numpy())
+        grid_kernels.encode_backward(points, *shape, of_features.numpy(), table_gradient.view(-1, 2).numpy())
         return FrameLoss(loss=float(loss), network=of_network, weights=weights)
 
     def scatter_weights(self, weights: Tensor, points: Tensor, largest: Floats) -> None:
-        kernels.scatter_weights(weights.numpy(), points.numpy(), largest)
+        ray_kernels.scatter_weights(weights.numpy(), points.numpy(), largest)
 
     def blend(
         self, base: Tensor, expression: Tensor, conditions: Tensor, columns: tuple[int, int], tables: Tensor
     ) -> None:
-        kernels.blend(base.numpy(), expression.numpy(), conditions.numpy(), *columns, tables.numpy())
+        grid_kernels.blend(base.numpy(), expression.numpy(), conditions.numpy(), *columns, tables.numpy())
 
     def update_tables(
         self,
@@ -140,7 +140,7 @@ class NumbaOperations:
     ) -> None:
         numbers = np.array([rates.rate, rates.correction, rates.beta1, rates.beta2, rates.tiny], base.numpy().dtype)
         of_base, of_expression = moments
-        kernels.adam_tables(
+        grid_kernels.adam_tables(
             base.numpy(), of_base.first.numpy(), of_base.second.numpy(),
             expression.numpy(), of_expression.first.numpy(), of_expression.second.numpy(),
             gradients.numpy(), conditions.numpy(), numbers, *columns,
@@ -160,7 +160,7 @@ def _march(
     points = np.empty((len(live) * limit, 3), dtype)  # untouched pages of this upper bound cost nothing
     depths = np.empty(len(live) * limit, dtype)
     counts = np.empty(len(live), np.int32)
-    total = kernels.march(
+    total = ray_kernels.march(
         rays.origin, rays.directions, skip, np.array([step_mm], dtype), jitter, limit, live, cursor, points, depths,
         counts,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def _shape(layout: GridLayout, dtype: Any) -> tuple[Any, Any, Any, Any]:
 
 def _encode(points: Tensor, table: Tensor, layout: GridLayout, shape: tuple[Any, Any, Any, Any]) -> Tensor:
     features = torch.empty(len(points), layout.features, dtype=table.dtype)
-    kernels.encode(points.numpy(), table.view(-1, 2).numpy(), *shape, features.numpy())
+    grid_kernels.encode(points.numpy(), table.view(-1, 2).numpy(), *shape, features.numpy())
     return features
 
 

@@ -17,10 +17,10 @@ from torch.nn.functional import grid_sample, interpolate
 
 from emobench.types import Floats, HeadPose, Image, Progress
 
-from . import kernels
 from .config import RadianceConfig
 from .footage import BackFrames
 from .geometry import pose_features
+from .ray_kernels import compose
 
 FEATURES = 7  # one, rotation vector (radians), translation off its train mean (100 mm)
 CHUNK_FRAMES = 32
@@ -55,7 +55,7 @@ class BackdropView:
     def render(self, features: Floats, head: Floats, opacity: Floats) -> Image:
         """The composed frame (h, w, 3) uint8: head colour sums (h·w, 3) over this backdrop at opacity (h·w,)."""
         frame = np.empty((*self.shift.shape[:2], 3), np.uint8)
-        kernels.compose(self.canonical, self.shift, self.residual, features, head, opacity, frame)
+        compose(self.canonical, self.shift, self.residual, features, head, opacity, frame)
         return frame
 
 

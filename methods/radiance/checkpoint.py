@@ -63,6 +63,7 @@ def save_parts(path: Path, parts: PortraitParts) -> None:
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "portrait.safetensors"
         )
+        (folder / "portrait.safetensors").chmod(0o644)  # safetensors makes it private
         text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
         (folder / "portrait.json").write_text(text, encoding="utf-8", newline="\n")
 

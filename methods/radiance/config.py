@@ -51,8 +51,8 @@ class RadianceConfig(BaseModel):
     detail_share: float = Field(0.35, ge=0, lt=1, description="share of the rays in mouth and eye boxes")
     depth_variance: float = Field(0.3, ge=0, description="weight of the variance of depth along rays")
     cull_weight: float = Field(0.01, ge=0, lt=1, description="cells that never weigh more are emptied in training")
-    tighten_weight: float = Field(0.05, ge=0, lt=1, description="the same in the last pass over all frames")
-    tighten_rays: int = Field(1_000_000, ge=0, description="rays of the last pass, over all frames together")
+    settle_weight: float = Field(0.05, ge=0, lt=1, description="emptied cells that weigh more come back at the end")
+    settle_rays: int = Field(300_000, ge=0, description="rays of that last pass, over all frames together")
 
     # rendering
     stop_transmittance: float = Field(0.01, ge=0, lt=1, description="rays end where less light than this is left")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emobench.types import Camera, Floats, HeadPose
 
 from .geometry import Box
-from .kernels import count_inside
+from .ray_kernels import count_inside
 
 BoolGrid = NDArray[np.bool_]  # (G, G, G) as z, y, x
 
@@ -29,14 +29,17 @@ def skip_distances(occupied: BoolGrid) -> NDArray[np.uint8]:
 
 
 def visual_hull(masks: BoolGrid, pose: HeadPose, camera: Camera, box: Box, grid: int, share: float) -> BoolGrid:
-    """Cells of `box` whose centre falls into more than `share` of the (dilated) masks (F, H, W) under their poses.
+    """Cells of `box` whose centre falls into more than `share` of the (dilated) masks (F, H, W) that show it.
 
-    Not into all of them: a jaw that opens in few frames leaves the outline of the others.
+    Not into all of them: a jaw that opens in few frames leaves the outline of the others. Frames that a cell is
+    outside of say nothing: hair may be cut off by the image's border.
     """
-    hits = np.zeros((grid, grid, grid), np.int32)
+    hits, seen = np.zeros((2, grid, grid, grid), np.int32)
     lens = np.array([camera.focal_px, camera.cx_px, camera.cy_px], np.float32)
-    count_inside(box.low, box.size / np.float32(grid), masks, pose.rotation, pose.translation, lens, hits)
-    return hits > share * len(masks)
+    cell = box.size / np.float32(grid)
+    count_inside(box.low, cell, masks, pose.rotation, pose.translation, lens, hits, seen)
+    hull: BoolGrid = hits > share * seen
+    return hull
 
 
 def tight_box(hull: BoolGrid, box: Box) -> Box:

@@ -84,12 +84,12 @@ class HeadTrainer:
         self.losses: list[float] = []
 
     def train(self, progress: Progress, label: str) -> None:
-        """All steps, then the tightening pass. Raises EmobenchError when training diverges."""
+        """All steps, then a last look at the occupancy. Raises EmobenchError when training diverges."""
         for index in progress.track(range(self.config.steps), label):
             self._step(index)
             if index % CULL_EVERY == CULL_EVERY - 1:
                 self._update_occupancy(index)
-        self._tighten()
+        self._settle()
 
     def _step(self, index: int) -> None:
         config, done = self.config, index / self.config.steps
@@ -206,24 +206,29 @@ class HeadTrainer:
             keep=1.0 if settled or done < CULL_FROM else 0.5,
         )
 
-    def _tighten(self) -> None:
-        """Keep only cells that weigh something in at least one frame, looking at all of them."""
-        count = min(self.config.tighten_rays // len(self.frames), self.config.max_rays)
+    def _settle(self) -> None:
+        """Look at all frames, and bring back emptied cells next to occupied ones that weigh something in any of them.
+
+        Culling sees too few rays to be sure of cells that matter in few frames; what it missed shows as single
+        transparent pixels (measured: 0.9 a frame before this pass, 0.3 after).
+        """
+        count = min(self.config.settle_rays // len(self.frames), self.config.max_rays)
         if count == 0:
             return
         weight = np.zeros_like(self.occupancy.weight)
+        grown = skip_distances(self.occupancy.hull & (self.occupancy.skip <= 1))
 
         def look(frame: int) -> tuple[Tensor, Tensor]:
             rng = np.random.default_rng([self.seed, frame, 2_000_000])
             picked = np.sort(self.frames.pick(frame, count, self.config.detail_share, rng))
-            samples = self._march(frame, self.frames.pixel[picked], self.occupancy.skip, self.config.step_mm, rng)
+            samples = self._march(frame, self.frames.pixel[picked], grown, self.config.step_mm, rng)
             table = self.field.tables(self.conditions[frame : frame + 1], self.operations)[0]
             density, _ = self.operations.evaluate(samples.points, table, self.field.decoder, self.field.layout)
             return self.operations.weights(density, samples, self.config.step_mm), samples.points
 
         for weights, points in self.workers.stream(look, range(len(self.frames))):
             self.operations.scatter_weights(weights, points, weight)
-        occupied = (self.occupancy.skip == 0) & (weight > self.config.tighten_weight)
+        occupied = (self.occupancy.skip == 0) | (weight > self.config.settle_weight)
         self.occupancy.skip = skip_distances(occupied)
 
 

@@ -5,6 +5,7 @@ Results come back in the order of the tasks, so what is made of them does not de
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,17 +18,40 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+class _OneTorchThread:
+    """Holds torch at one thread a call while at least one crew is at work; torch's count is global to the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._crews = 0
+        self._outside = 1
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._crews == 0:
+                self._outside = torch.get_num_threads()
+            self._crews += 1
+            torch.set_num_threads(1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._crews -= 1
+            if self._crews == 0:
+                torch.set_num_threads(self._outside)
+
+
+_ONE_TORCH_THREAD = _OneTorchThread()
+
+
 class Workers:
     """Use as a context manager; while it is open, torch itself runs single-threaded in this process."""
 
     def __init__(self, threads: int) -> None:
         self.threads = max(1, threads)
         self._pool: ThreadPoolExecutor | None = None
-        self._outer_threads = 1
 
     def __enter__(self) -> Self:
-        self._outer_threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        _ONE_TORCH_THREAD.enter()
         if self.threads > 1:
             # torch keeps the count per thread, so every worker has to set its own
             self._pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
@@ -39,7 +63,7 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
-        torch.set_num_threads(self._outer_threads)
+        _ONE_TORCH_THREAD.leave()
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
         """All results, in order."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from emobench.methods.radiance import kernels
+from emobench.methods.radiance import grid_kernels
 from emobench.methods.radiance.accelerated import NumbaOperations
 from emobench.methods.radiance.backdrop import FEATURES, Backdrop
 from emobench.methods.radiance.condition import fit_condition
@@ -69,7 +69,7 @@ def test_encoding(benchmark: BenchmarkFixture) -> None:
         np.array(field.layout.resolutions, np.float32), np.array(field.layout.offsets), np.array(field.layout.dense),
         np.uint32((1 << field.layout.log2_size) - 1),
     )  # fmt: skip
-    benchmark(kernels.encode, points.numpy(), field.base.view(-1, 2).numpy(), *shape, features)
+    benchmark(grid_kernels.encode, points.numpy(), field.base.view(-1, 2).numpy(), *shape, features)
     assert np.abs(features).max() > 0
 
 

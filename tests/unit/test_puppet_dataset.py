@@ -52,7 +52,8 @@ def test_splits_share_no_sentence_and_cover_every_emotion():
     assert not sentences["train"] & sentences["test"]
     assert not sentences["train"] & sentences["val"]
     assert not sentences["val"] & sentences["test"]
-    assert {recipe.emotion for recipe in splits["train"]} == {recipe.emotion for recipe in splits["test"]} == set(EMOTIONS)
+    for name in ("train", "test"):
+        assert {recipe.emotion for recipe in splits[name]} == set(EMOTIONS)
     assert len(splits["test"]) == 16
     assert sum(recipe.has_pixels for recipe in splits["train"]) == 32
     ids = [recipe.id for recipes in splits.values() for recipe in recipes]
@@ -124,7 +125,8 @@ def test_killing_the_process_leaves_no_half_clip_and_no_worker(tmp_path):
         "from emobench.datasets.puppet.dataset import PuppetDataset\n"
         "from emobench.progress import SilentProgress\nfrom emobench.types import Context\n"
         "if __name__ == '__main__':\n"
-        "    context = Context(seed=0, device='cpu', threads=2, cache_dir=Path(sys.argv[1]), progress=SilentProgress())\n"
+        "    context = Context(seed=0, device='cpu', threads=2, cache_dir=Path(sys.argv[1]),"
+        " progress=SilentProgress())\n"
         "    PuppetDataset(PuppetConfig(name='killed', size_px=32), context).prepare()\n",
         encoding="utf-8",
     )

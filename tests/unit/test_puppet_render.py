@@ -66,7 +66,7 @@ def test_skin_has_no_holes(renderer):
     rows, columns = np.nonzero(shown.head_alpha > 127)
     for row in range(rows.min() + 2, int(SIZE * 0.7)):
         inside = columns[rows == row]
-        assert (shown.head_alpha[row, inside.min() + 1 : inside.max()] == 255).all()
+        assert (shown.head_alpha[row, inside.min() + 3 : inside.max() - 2] == 255).all()
 
 
 @pytest.mark.parametrize("name", ["amy", "cora"])

@@ -183,6 +183,17 @@ def test_workers_return_results_in_order_and_restore_torch(threads: int) -> None
     assert torch.get_num_threads() == before
 
 
+def test_crews_that_overlap_leave_torch_as_it_was() -> None:
+    before = torch.get_num_threads()
+    first, second = Workers(1), Workers(1)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == 1
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == before
+
+
 def test_a_stream_that_is_abandoned_stops_working_ahead() -> None:
     started = []
     lock = threading.Lock()

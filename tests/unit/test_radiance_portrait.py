@@ -26,7 +26,7 @@ CAMERA = Camera(focal_px=140.0, cx_px=16.0, cy_px=16.0, width=SIZE, height=SIZE)
 RADII = np.array([42, 55, 38.0])
 TINY = RadianceConfig(
     steps=200, levels=5, blended_levels=4, finest_resolution=48, base_resolution=8, table_log2=11, hidden=16, grid=24,
-    frames_per_step=4, samples_per_step=4096, step_mm=5.0, coarse_step_mm=8.0, tighten_rays=20_000,
+    frames_per_step=4, samples_per_step=4096, step_mm=5.0, coarse_step_mm=8.0, settle_rays=20_000,
     backdrop_steps=20, backdrop_pixels=2048, backdrop_cells=4,
 )  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_expression_head_and_torso_each_change_the_frames(fitted: Portrait, test
 def test_backdrop_that_follows_the_head_beats_a_static_one(fitted: Portrait, test_clip: tuple) -> None:
     clip, truth = test_clip
     hidden = clip.layers.head_alpha == 255
-    still = fit(TINY.model_copy(update={"steps": 1, "tighten_rays": 0, "backdrop": "static"}))
+    still = fit(TINY.model_copy(update={"steps": 1, "settle_rays": 0, "backdrop": "static"}))
     outside = [
         psnr_db(frames_of(p, clip.track.alpha, clip.track.pose)[~hidden], truth[~hidden])
         for p in (fitted, Portrait(replace(fitted.parts, backdrop=still.parts.backdrop)))
@@ -154,7 +154,7 @@ def test_another_seed_gives_another_portrait(fitted: Portrait) -> None:
 
 
 def test_both_backends_train_to_about_the_same_loss() -> None:
-    config = TINY.model_copy(update={"steps": 25, "tighten_rays": 0})
+    config = TINY.model_copy(update={"steps": 25, "settle_rays": 0})
     numba, torch = (fit(config, backend=name) for name in ("numba", "torch"))
     assert torch.backend == "torch"
     # the same random numbers and rays: only rounding differs, which training amplifies
@@ -261,7 +261,7 @@ class TestCache:
         return Context(seed=seed, device="cpu", threads=1, cache_dir=folder / "cache", progress=SilentProgress())
 
     def test_is_shared_until_clip_config_or_seed_changes(self, trained: list[str], tmp_path: Path) -> None:
-        quick = TINY.model_copy(update={"steps": 3, "tighten_rays": 0, "backdrop_steps": 0})
+        quick = TINY.model_copy(update={"steps": 3, "settle_rays": 0, "backdrop_steps": 0})
         first = fit_portrait([self.clip(tmp_path)], quick, self.context(tmp_path), subject="ann")
         again = fit_portrait([self.clip(tmp_path)], quick, self.context(tmp_path), subject="ann")
         assert len(trained) == 1

@@ -22,7 +22,8 @@ VISEME_UNITS: Mapping[str, tuple[tuple[int, float], ...]] = {
 PART_GAIN = 0.75  # AU25
 HELD_WHILE_SPEAKING: Mapping[int, float] = {12: 0.88, 14: 0.88, 15: 0.88, 20: 0.88, 25: 0.5, 26: 0.5, 27: 0.5}
 HELD_OTHERWISE = 0.75  # of other emotional mouth units
-GIVE_WAY_TO_CLOSURE = (10, 16, 25, 26, 27)  # emotional units that would keep p, b and m open
+GIVE_WAY: Mapping[int, float] = {10: 1.0, 16: 1.0, 25: 1.0, 26: 0.9, 27: 1.0}  # share that a closed p, b or m takes
+FULL_CLOSURE = 0.75  # of the closing channel: from here on the lips touch
 WEIGHT_LIMIT = 1.4
 OPENING_LIMIT = 1.3
 DEGREE = np.pi / 180
@@ -48,7 +49,7 @@ def perform(utterance: Utterance, emotion: str, level: int, rng: np.random.Gener
     seconds = (np.arange(n) + 0.5) / fps
     speaking = _speaking(segments, seconds)
     stress = _stress(segments, seconds)
-    units = _emotional_units(emotion, level, rng, seconds, fps, speaking, mouth[:, CHANNELS.index("close")])
+    units = _emotional_units(emotion, level, rng, seconds, fps, speaking)
     _add_speech(units, mouth, speaking)
     for unit in (1, 2):
         units[:, ROW[unit]] += (look.brow_flash * stress)[:, None]
@@ -86,7 +87,7 @@ def _stress(segments: tuple[Segment, ...], seconds: Curve) -> Curve:
 
 
 def _emotional_units(
-    emotion: str, level: int, rng: np.random.Generator, seconds: Curve, fps: float, speaking: Curve, closure: Curve
+    emotion: str, level: int, rng: np.random.Generator, seconds: Curve, fps: float, speaking: Curve
 ) -> Curve:
     """(T, 23, 2) weights of the emotion alone: onset, sway, jitter, asymmetry; the mouth holds back for speech."""
     n = len(seconds)
@@ -104,8 +105,6 @@ def _emotional_units(
         curve = envelope * jitter
         if unit in MOUTH_UNITS:
             curve = curve * (1 - speaking * (1 - HELD_WHILE_SPEAKING.get(unit, HELD_OTHERWISE)))
-        if unit in GIVE_WAY_TO_CLOSURE:
-            curve = curve * (1 - 0.9 * closure)
         left, right = weights[unit]
         units[:, ROW[unit], 0] = left * curve * (1 + asymmetry)
         units[:, ROW[unit], 1] = right * curve * (1 - asymmetry)
@@ -113,13 +112,15 @@ def _emotional_units(
 
 
 def _add_speech(units: Curve, mouth: Curve, speaking: Curve) -> None:
-    """Add the articulation to both sides, in place."""
+    """Add the articulation to both sides, in place; whatever holds the lips apart gives way to p, b and m."""
     for channel, targets in VISEME_UNITS.items():
         curve = mouth[:, CHANNELS.index(channel)] * speaking
         for unit, gain in targets:
             units[:, ROW[unit]] += (gain * curve)[:, None]
-    part, closure = mouth[:, CHANNELS.index("part")], mouth[:, CHANNELS.index("close")]
-    units[:, ROW[25]] += (PART_GAIN * part * speaking * (1 - 0.8 * closure))[:, None]
+    units[:, ROW[25]] += (PART_GAIN * mouth[:, CHANNELS.index("part")] * speaking)[:, None]
+    closed = np.clip(mouth[:, CHANNELS.index("close")] / FULL_CLOSURE, 0, 1)
+    for unit, share in GIVE_WAY.items():
+        units[:, ROW[unit]] *= (1 - share * closed)[:, None]
 
 
 def _head_motion(

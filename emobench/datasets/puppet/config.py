@@ -26,8 +26,8 @@ class PuppetConfig(BaseModel):
     train_sentences: tuple[str, ...] = Field(
         ("s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09"), min_length=1, description="Heard in training."
     )
-    val_sentences: tuple[str, ...] = Field(("s10",), description="For early stopping; α and audio only.")
-    test_sentences: tuple[str, ...] = Field(("s11", "s12"), min_length=1, description="Never heard in training.")
+    val_sentences: tuple[str, ...] = Field(("s11", "s12"), description="For choosing settings; α and audio only.")
+    test_sentences: tuple[str, ...] = Field(("s10",), min_length=1, description="Never heard in training.")
     pixel_level: Level = Field(3, description="The level rendered to video (neutral: 1).")
     pixel_train: int = Field(2, ge=0, description="Rendered train sentences per subject and emotion.")
     pixel_test: int = Field(1, ge=1, description="Rendered test sentences per subject and emotion.")

@@ -31,7 +31,7 @@ class Emotion:
 
     apex: Apex
     prosody: Prosody
-    mouth_gain: float = 1.0  # how widely the mouth articulates
+    mouth_gain: float = 1.0  # how widely the mouth articulates; blended by LEVEL_VOICE, so neutral gets half of it
     head: tuple[float, float, float] = (0.0, 0.0, 0.0)  # yaw, pitch, roll in rad; pitch down is positive
     gaze: tuple[float, float] = (0.0, 0.0)
     energy: float = 1.0  # of head motion
@@ -51,7 +51,7 @@ CATALOGUE: Mapping[str, Emotion] = {
         mouth_gain=0.85, head=(0.06, -0.06, 0.05),
     ),
     "disgusted": Emotion(
-        apex={4: 0.1, 6: 0.55, 7: 0.5, 9: 1.15, 10: 1.0, 15: 0.3, 16: 0.2, 17: 0.45, 25: 0.45},
+        apex={6: 0.6, 7: 0.45, 9: 1.15, 10: 1.1, 15: 0.35, 16: 0.15, 17: 0.45, 25: 0.4},
         prosody=Prosody(rate_wpm=140, pitch=40, pitch_range=52, gain_db=0),
         mouth_gain=0.9, head=(0.04, -0.04, 0.02), gaze=(0.0, -0.1),
     ),
@@ -66,7 +66,10 @@ CATALOGUE: Mapping[str, Emotion] = {
         mouth_gain=1.1, head=(0.0, -0.02, 0.0), energy=1.25, brow_flash=0.12,
     ),
     "neutral": Emotion(
-        apex={}, prosody=Prosody(rate_wpm=160, pitch=50, pitch_range=40, gain_db=0), mouth_gain=0.9, brow_flash=0.02
+        # Relaxed lids and brows: without them the resting face, mouth moving, reads as surprise.
+        apex={4: 0.2, 43: 0.3},
+        prosody=Prosody(rate_wpm=160, pitch=50, pitch_range=40, gain_db=0),
+        mouth_gain=0.5, brow_flash=0.0,
     ),
     "sad": Emotion(
         apex={1: 1.0, 4: 0.55, 7: 0.15, 15: 0.85, 17: 0.5, 43: 0.18},

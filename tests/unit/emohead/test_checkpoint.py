@@ -32,6 +32,14 @@ def test_a_loaded_model_says_exactly_what_the_saved_one_said(trained: Expression
     assert loaded.vocabulary == trained.vocabulary
 
 
+def test_the_card_reports_hyperplanes_and_tau_to_a_reader(trained: ExpressionModel, saved: Path) -> None:
+    card = json.loads((saved / CARD).read_text())
+    assert set(card["hyperplane_accuracy"]) == set(trained.vocabulary.emotions)
+    np.testing.assert_allclose(np.diag(card["hyperplane_cosines"]), 1, rtol=1e-5)
+    assert card["tau_quantiles"]["matched"][1] < card["tau_quantiles"]["replaced"][2]
+    assert load_expression(saved, threads=1)[0].tau_quantiles["matched"] == tuple(card["tau_quantiles"]["matched"])
+
+
 def test_a_model_without_hyperplanes_survives_the_round_trip(tmp_path: Path) -> None:
     model = fit(corpus(3, ("happy",), each=1), small_config(training={"steps": 2}))
     save_expression(tmp_path, model, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,12 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.judges import JudgeSet
 from emobench.judges.augment import blur
 from emobench.judges.crops import CROP_PX, cut, face_squares, to_crop, to_frame
+from emobench.judges.judge_set import load_bench
 from emobench.judges.material import log_mel, mouth_shape
+from emobench.metrics.emotion import JudgedEmotion
+from emobench.metrics.judged_sync import SyncJudge
+from emobench.metrics.landmarks import LmdMouth
+from emobench.metrics.opening import MouthOpening
 from emobench.progress import SilentProgress
 from emobench.types import Context
 
@@ -120,18 +126,26 @@ def test_judges_are_kept_by_content_and_read_back_the_same(judges, clips, cache,
     assert other.report() == {}
 
 
-def test_a_damaged_cache_is_made_again(judges, clips, cartoon, tmp_path):
-    few = [clip for clip in clips if clip.emotion != "angry"][:4]
-    made = JudgeSet(few, make_context(tmp_path), "few")
-    made.landmarks()
-    (made.folder / "judges.safetensors").write_bytes(b"half")
-    again = JudgeSet(few, make_context(tmp_path), "few")
-    sample = cartoon.make_sample(seed=95)
-    np.testing.assert_allclose(
-        again.landmarks().extract(sample)["landmarks"], made.landmarks().extract(sample)["landmarks"], atol=1e-3
-    )
-    with pytest.raises(Unavailable, match="8 are needed"):
-        made.lipsync()
+@pytest.mark.parametrize("name", ["judges.safetensors", "judges.json"])
+def test_a_damaged_cache_entry_counts_as_absent(name, judges, tmp_path):
+    copied = tmp_path / judges.folder.name
+    shutil.copytree(judges.folder, copied)
+    assert load_bench(copied) is not None
+    (copied / name).write_bytes((copied / name).read_bytes()[:200])
+    assert load_bench(copied) is None
+
+
+def test_metrics_read_the_judges_of_the_dataset(judges, cartoon, context, features):
+    judged = replace(context, judges=judges)
+    reference = cartoon.make_sample("angry", seed=96, seconds=2.4)
+    prediction = cartoon.as_prediction(reference)
+    late = cartoon.as_prediction(reference, frames=np.roll(reference.frames, 5, axis=0))
+    assert JudgedEmotion(judged).measure(prediction, reference, features).value == 100.0
+    assert LmdMouth(judged).measure(prediction, reference, features).value == 0.0
+    for kind in (SyncJudge, MouthOpening):
+        metric = kind(judged)
+        in_time, delayed = (metric.measure(p, reference, features).value for p in (prediction, late))
+        assert in_time > delayed + 0.2
 
 
 def test_without_pixels_every_judge_says_why_it_is_missing(clips, tmp_path):
@@ -146,6 +160,8 @@ def test_one_emotion_alone_makes_no_emotion_judge(clips, tmp_path):
     made = JudgeSet([c for c in clips if c.emotion == "happy"][:2], make_context(tmp_path), "one emotion")
     with pytest.raises(Unavailable, match="all train clips show 'happy'"):
         made.emotion()
+    with pytest.raises(Unavailable, match="2 train clips with sound, 8 are needed"):
+        made.lipsync()
 
 
 def test_crop_coordinates_invert_and_agree_with_the_pixels(cartoon):

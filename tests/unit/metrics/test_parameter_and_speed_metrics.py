@@ -75,6 +75,7 @@ def test_speeds_of_two_machines_are_never_pooled(cartoon, reference, context, fe
     clips = [metric.measure(cartoon.as_prediction(reference, timing=t), None, features) for t in (TIMING, other)]
     assert metric.aggregate(clips) is None
     assert "threads=2+8" in metric.signature_over(clips)
+    assert metric.caveat(clips) == "clips were rendered with different threads"
 
 
 @pytest.mark.parametrize("timing", [None, replace(TIMING, field_seconds=0.0, composite_seconds=0.0)])

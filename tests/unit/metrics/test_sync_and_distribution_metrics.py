@@ -147,7 +147,7 @@ def test_fid_states_n_warns_below_2048_and_gives_kid(cartoon, reference, fid, fe
     stats = fid.measure(cartoon.as_prediction(reference), reference, features)
     assert fid.caveat([stats]).startswith("N = 40 frames < 2048: biased upward; KID")
     many = np.zeros((2048, 3), np.float32)
-    assert "biased" not in fid.caveat([Stats(value=None, arrays={"prediction": many, "reference": many})])
+    assert "biased upward" not in fid.caveat([Stats(value=None, arrays={"prediction": many, "reference": many})])
 
 
 def test_fid_refuses_dropped_frames(cartoon, reference, fid, features):

@@ -1,8 +1,6 @@
-"""Serial, GIL-free numba kernels of the radiance field: marching, hash-grid encoding, compositing, table updates.
+"""Numba kernels along rays: marching, compositing, the training loss with its gradient, and what cells they meet.
 
-Knows arrays only: no torch, no frames, no files. Callers run several at once from threads, one frame each, which
-scales better than parallel loops inside a kernel and makes every result independent of the number of threads.
-All kernels are generic in the float type of their arrays; literals are cast so that float32 stays float32.
+Knows arrays only. Generic in the float type of the arrays; literals are cast so that float32 stays float32.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -11,21 +9,11 @@ All kernels are generic in the float type of their arrays; literals are cast so 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit, uint32
+from numba import njit
 
-# No "nnan"/"ninf": a diverged training must show as NaN instead of being optimised away.
-OPTIONS: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "boundscheck": False,
-    "error_model": "numpy",
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-}
-PRIME_Y = np.uint32(2654435761)  # Müller et al. 2022, eq. 4
-PRIME_Z = np.uint32(805459861)
+from .jit import OPTIONS
 
 
 @njit(**OPTIONS)
@@ -79,100 +67,6 @@ def march(origin, directions, skip, step, jitter, limit, live, cursor, points, d
         cursor[r] = k if k <= last else -1
         counts[n] = found
     return total
-
-
-@njit(inline="always")
-def _corners(x, y, z, side, dense, mask):
-    """Indices of the eight corners of cell (x, y, z) in one level's table, x fastest."""
-    if dense:
-        i = x + side * (y + side * z)
-        j = i + side * side
-        return i, i + uint32(1), i + side, i + side + uint32(1), j, j + uint32(1), j + side, j + side + uint32(1)
-    x1 = x + uint32(1)
-    y0 = y * PRIME_Y
-    y1 = y0 + PRIME_Y
-    z0 = z * PRIME_Z
-    z1 = z0 + PRIME_Z
-    a = y0 ^ z0
-    b = y1 ^ z0
-    c = y0 ^ z1
-    d = y1 ^ z1
-    return (
-        (x ^ a) & mask, (x1 ^ a) & mask, (x ^ b) & mask, (x1 ^ b) & mask,
-        (x ^ c) & mask, (x1 ^ c) & mask, (x ^ d) & mask, (x1 ^ d) & mask,
-    )  # fmt: skip
-
-
-@njit(inline="always")
-def _weights(fx, fy, fz, one):
-    """Trilinear weights in the order of _corners."""
-    gx = one - fx
-    gy = one - fy
-    gz = one - fz
-    a = gy * gz
-    b = fy * gz
-    c = gy * fz
-    d = fy * fz
-    return gx * a, fx * a, gx * b, fx * b, gx * c, fx * c, gx * d, fx * d
-
-
-@njit(**OPTIONS)
-def encode(points, table, scales, offsets, dense, mask, features):
-    """Trilinear hash-grid features: points (M, 3) in [0, 1), table (E, 2), scales (L,) = resolution of each level in
-    the table's float type, offsets (L + 1,), dense (L,) bool → features (M, 2·L)."""
-    one = points.dtype.type(1)
-    for first in range(0, points.shape[0], 512):  # the block's rows of `features` stay in L1 over all levels
-        for level in range(scales.shape[0]):
-            scale = scales[level]
-            side = uint32(scale) + uint32(1)
-            part = table[offsets[level] : offsets[level + 1]]
-            is_dense = dense[level]
-            block = points[first : first + 512]
-            out = features[first : first + 512, 2 * level : 2 * level + 2]
-            for m in range(block.shape[0]):
-                px = block[m, 0] * scale
-                py = block[m, 1] * scale
-                pz = block[m, 2] * scale
-                x = uint32(px)
-                y = uint32(py)
-                z = uint32(pz)
-                i = _corners(x, y, z, side, is_dense, mask)
-                w = _weights(px - points.dtype.type(x), py - points.dtype.type(y), pz - points.dtype.type(z), one)
-                for f in range(2):
-                    out[m, f] = (
-                        w[0] * part[i[0], f] + w[1] * part[i[1], f] + w[2] * part[i[2], f] + w[3] * part[i[3], f]
-                        + w[4] * part[i[4], f] + w[5] * part[i[5], f] + w[6] * part[i[6], f] + w[7] * part[i[7], f]
-                    )  # fmt: skip
-
-
-@njit(**OPTIONS)
-def encode_backward(points, scales, offsets, dense, mask, grad_features, grad_table):
-    """Adds to grad_table (E, 2) what grad_features (M, 2·L) sends back through `encode`."""
-    one = points.dtype.type(1)
-    for level in range(scales.shape[0]):  # one level at a time: its slice of the table stays in L2
-        scale = scales[level]
-        side = uint32(scale) + uint32(1)
-        part = grad_table[offsets[level] : offsets[level + 1]]
-        is_dense = dense[level]
-        for m in range(points.shape[0]):
-            px = points[m, 0] * scale
-            py = points[m, 1] * scale
-            pz = points[m, 2] * scale
-            x = uint32(px)
-            y = uint32(py)
-            z = uint32(pz)
-            i = _corners(x, y, z, side, is_dense, mask)
-            w = _weights(px - points.dtype.type(x), py - points.dtype.type(y), pz - points.dtype.type(z), one)
-            for f in range(2):
-                g = grad_features[m, 2 * level + f]
-                part[i[0], f] += g * w[0]
-                part[i[1], f] += g * w[1]
-                part[i[2], f] += g * w[2]
-                part[i[3], f] += g * w[3]
-                part[i[4], f] += g * w[4]
-                part[i[5], f] += g * w[5]
-                part[i[6], f] += g * w[6]
-                part[i[7], f] += g * w[7]
 
 
 @njit(**OPTIONS)
@@ -293,8 +187,9 @@ def scatter_weights(weights, points, largest):
 
 
 @njit(**OPTIONS)
-def count_inside(low, cell, masks, rotations, translations, lens, hits):
-    """Adds to hits (G, G, G), z, y, x, in how many masks (F, H, W) a cell's centre falls.
+def count_inside(low, cell, masks, rotations, translations, lens, hits, seen):
+    """Adds to hits and seen (G, G, G), z, y, x, in how many of the masks (F, H, W) a cell's centre falls, and in how
+    many of the images.
 
     Cell centres are low (3,) + (index + ½) · cell (3,) mm; lens (3,) = focal length, centre x, centre y, pixels.
     """
@@ -312,68 +207,9 @@ def count_inside(low, cell, masks, rotations, translations, lens, hits):
                         continue
                     u = lens[1] + lens[0] * (turn[0, 0] * px + turn[0, 1] * py + turn[0, 2] * pz + move[0]) / away
                     v = lens[2] - lens[0] * (turn[1, 0] * px + turn[1, 1] * py + turn[1, 2] * pz + move[1]) / away
-                    if u >= 0 and v >= 0 and u < width and v < height and masks[f, int(v), int(u)]:
-                        hits[z, y, x] += 1
-
-
-@njit(inline="always")
-def _add_scaled(total, amount, values):
-    for p in range(total.shape[0]):
-        total[p] += amount * values[p]
-
-
-@njit(inline="always")
-def _adam(value, first, second, grad, rates):
-    """Kingma & Ba 2015, algorithm 1, in place; rates as in adam_tables."""
-    rate, correction, beta1, beta2, tiny = rates[0], rates[1], rates[2], rates[3], rates[4]
-    rest1 = rates.dtype.type(1) - beta1
-    rest2 = rates.dtype.type(1) - beta2
-    for p in range(value.shape[0]):
-        m = beta1 * first[p] + rest1 * grad[p]
-        v = beta2 * second[p] + rest2 * grad[p] * grad[p]
-        first[p] = m
-        second[p] = v
-        value[p] -= rate * m / (math.sqrt(v * correction) + tiny)
-
-
-@njit(**OPTIONS)
-def blend(base, expression, conditions, start, stop, tables):
-    """tables (N, P)[:, start:stop] = base (P,) + conditions (N, K) @ expression (K, Q); beyond Q the base alone."""
-    for low in range(start, stop, 1024):  # a block of `tables` stays in L1 while all K rows are added
-        high = min(stop, low + 1024)
-        blended = max(low, min(high, expression.shape[1]))
-        for n in range(conditions.shape[0]):
-            tables[n, low:high] = base[low:high]
-            for k in range(expression.shape[0]):
-                _add_scaled(tables[n, low:blended], conditions[n, k], expression[k, low:blended])
-
-
-@njit(**OPTIONS)
-def adam_tables(
-    base, base_first, base_second, expression, expression_first, expression_second,
-    grads, conditions, rates, start, stop,
-):  # fmt: skip
-    """One Adam step on base[start:stop] and expression[:, start:stop] from the gradients of the blended tables,
-    grads (N, P): ∂base = Σₙ grads, ∂expression[k] = Σₙ conditions[n, k]·grads, which is never stored.
-
-    rates (5,): learning rate / (1 − β₁ᵗ), 1 / (1 − β₂ᵗ), β₁, β₂, ε.
-    """
-    one = rates.dtype.type(1)
-    grad = np.empty(512, base.dtype)
-    for low in range(start, stop, 512):
-        high = min(stop, low + 512)
-        part = grad[: high - low]
-        part[:] = 0
-        for n in range(grads.shape[0]):
-            _add_scaled(part, one, grads[n, low:high])
-        _adam(base[low:high], base_first[low:high], base_second[low:high], part, rates)
-        high = max(low, min(high, expression.shape[1]))
-        part = grad[: high - low]
-        for k in range(expression.shape[0]):
-            part[:] = 0
-            for n in range(grads.shape[0]):
-                _add_scaled(part, conditions[n, k], grads[n, low:high])
-            _adam(expression[k, low:high], expression_first[k, low:high], expression_second[k, low:high], part, rates)
+                    if u >= 0 and v >= 0 and u < width and v < height:
+                        seen[z, y, x] += 1
+                        hits[z, y, x] += masks[f, int(v), int(u)]
 
 
 @njit(**OPTIONS)
