@@ -89,7 +89,7 @@ def make_plan(request: Request) -> Plan:
             owner=f"method {spec.name}",
         )
         units += [Unit(spec=spec, preset=preset, config=config, seed=seed) for seed in request.seeds]
-    units.sort(key=lambda unit: unit.seed)  # stable: within a seed, references first, then what was asked for
+    units.sort(key=lambda unit: unit.seed)  # stable: within a seed, what was asked for first, then its references
     return Plan(
         dataset_spec=dataset_spec,
         dataset_config=dataset_config,
@@ -134,14 +134,14 @@ def _require_modules(spec: Any) -> None:
 
 
 def _with_companions(asked: Sequence[tuple[MethodSpec, str]], with_references: bool) -> list[tuple[MethodSpec, str]]:
-    """The references, oracles and sanity rows that stand in every table, then what was asked for."""
+    """What was asked for, then the references, oracles and sanity rows that stand in every table."""
     companions = [
         (entry.spec, "")
         for entry in registry.entries("method").values()
         if with_references and entry.broken is None and entry.spec.role != "method"
     ]
     unique = [pair for i, pair in enumerate(asked) if pair not in asked[:i]]
-    return [pair for pair in companions if pair not in unique] + unique
+    return unique + [pair for pair in companions if pair not in unique]
 
 
 def _shared_values(

@@ -116,30 +116,24 @@ class ClipScores:
 
 
 def aggregate(built: BuiltMetric, clips: Sequence[ClipScores]) -> Result:
-    """One Result: value, 95 % bootstrap interval over clips, coverage, and the reason where there is none."""
-    spec = built.spec
+    """One Result: value, 95 % bootstrap interval over clips, coverage, and the reason where there is none.
+
+    A metric may also offer bootstrap_resamples (0: no interval), caveat(stats) and signature_over(stats); see types.
+    """
+    spec, metric = built.spec, built.metric
     pairs = [(clip.subject, clip.stats[spec.name]) for clip in clips if spec.name in clip.stats]
     scored = [(subject, stats) for subject, stats in pairs if is_scored(stats)]
     value = low = high = None
-    reason = built.reason
-    if scored and built.metric is not None:
+    signature = built.signature
+    reason = built.reason or (None if scored else _common_reason([stats for _, stats in pairs]))
+    if scored and metric is not None:
         only = [stats for _, stats in scored]
-        value = built.metric.aggregate(only)
-        reason = None if value is not None else only[0].reason
-        if value is not None and len(only) > 1:
-            interval = bootstrap_metric(
-                built.metric.aggregate, only, [subject for subject, _ in scored], seed=BOOTSTRAP_SEED
-            )
-            low, high = interval.low, interval.high
-    elif reason is None:
-        reasons = sorted({stats.reason or "no value" for _, stats in pairs})
-        reason = (
-            reasons[0]
-            if len(reasons) == 1
-            else f"{reasons[0]} (and {len(reasons) - 1} other reasons)"
-            if reasons
-            else "no clips"
-        )
+        value = metric.aggregate(only)
+        reason = only[0].reason if value is None else _optional(metric, "caveat", only)
+        signature = _optional(metric, "signature_over", only) or signature
+        if value is not None and len(only) > 1 and getattr(metric, "bootstrap_resamples", None) != 0:
+            subjects = [subject for subject, _ in scored]
+            low, high = bootstrap_metric(metric.aggregate, only, subjects, seed=BOOTSTRAP_SEED)
     return Result(
         value=value,
         ci_low=low,
@@ -148,9 +142,23 @@ def aggregate(built: BuiltMetric, clips: Sequence[ClipScores]) -> Result:
         n_total=len(clips),
         unit=spec.unit,
         higher_is_better=spec.higher_is_better,
-        signature=built.signature,
+        signature=signature,
         reason=reason,
     )
+
+
+def _optional(metric: Metric, name: str, stats: Sequence[Stats]) -> str | None:
+    """What an optional text hook of a metric says about these clips."""
+    hook: Callable[[Sequence[Stats]], str | None] | None = getattr(metric, name, None)
+    return hook(stats) if hook else None
+
+
+def _common_reason(missing: Sequence[Stats]) -> str:
+    """Why no clip was scored: the reason itself where all share one, else the first and how many others."""
+    reasons = list(dict.fromkeys(stats.reason or "no value" for stats in missing))
+    if not reasons:
+        return "no clips"
+    return reasons[0] if len(reasons) == 1 else f"{reasons[0]} (and {len(reasons) - 1} other reasons)"
 
 
 # ------------------------------------------------------------------ stats on disk, so that a run resumes

@@ -232,7 +232,12 @@ class Features(Protocol):
 
 
 class Metric(Protocol):
-    """A metric object is built by its spec's factory with one MetricContext argument; it may raise Unavailable."""
+    """A metric object is built by its spec's factory with one MetricContext argument; it may raise Unavailable.
+
+    Optional: `bootstrap_resamples = 0` (no interval: one aggregate is too slow to repeat), `caveat(stats) -> str | None`
+    (a warning that stands beside the value) and `signature_over(stats) -> str` (a signature that depends on the clips,
+    such as the device of a timing).
+    """
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
         """Sufficient statistics of one clip. Raises UnscoredError with the reason where there is none."""

@@ -5,14 +5,17 @@ Owns the order of things; the maths live in the modules beside it, the radiance 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from emobench.errors import InputError, UsageError
 from emobench.types import Camera, Clip, Context, Driving, Floats, HeadPose, Rendered
 
 from ..radiance.portrait import Portrait, fit_portrait
+from .background import BackgroundFit
 from .checkpoint import load_expression, save_expression
 from .clips import read_recordings
 from .config import EmoHeadConfig
@@ -46,14 +49,31 @@ class EmoHead:
         filmed = sorted({clip.subject for clip in clips if clip.video is not None})
         if not filmed:
             raise InputError("No train clip has video, so there is no face to learn. Check the dataset's train split.")
+        if self.context.threads > 1:
+            self._fit_side_by_side(clips, filmed)
+            return
+        progress = self.context.progress
+        recordings = read_recordings(clips, progress)
+        self._model = fit_expression(recordings, self.config, seed=self.context.seed, threads=1, progress=progress)
+        self._fit_portraits(clips, filmed, self.context)
+
+    def _fit_side_by_side(self, clips: Sequence[Clip], filmed: Sequence[str]) -> None:
         context = self.context
-        recordings = read_recordings(clips, context.progress)
-        self._model = fit_expression(
-            recordings, self.config, seed=context.seed, threads=context.threads, progress=context.progress
-        )
+        with tempfile.TemporaryDirectory(prefix="emohead-") as scratch:
+            running = BackgroundFit(clips, self.config, context.seed, Path(scratch) / "expression")
+            try:
+                self._fit_portraits(clips, filmed, replace(context, threads=context.threads - 1))
+            except BaseException:
+                running.stop()
+                raise
+            self._model = running.result(context.threads, context.progress)
+
+    def _fit_portraits(self, clips: Sequence[Clip], filmed: Sequence[str], context: Context) -> None:
         self._portraits = {
             subject: fit_portrait(clips, self.config.radiance, context, subject=subject) for subject in filmed
         }
+        for portrait in self._portraits.values():
+            portrait.threads = self.context.threads
 
     def express(self, driving: Driving) -> Expression:
         """α̃, τ and α̂ of a test clip. Raises UsageError on a tag that was not trained, InputError on bad sound."""

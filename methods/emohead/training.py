@@ -52,7 +52,9 @@ def train_expression(
     training = config.training
     weights = torch.where(is_mouth, training.mouth_weight, 1.0)
     parameters = [p for name, p in network.named_parameters() if not name.startswith("tau.")]
-    optimiser = torch.optim.AdamW(parameters, training.learning_rate, weight_decay=training.weight_decay)
+    optimiser = torch.optim.AdamW(
+        parameters, training.learning_rate, weight_decay=training.weight_decay, fused=True
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: learning_rate_share(i / training.steps))
     losses = []
     network.train()
