@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -47,11 +48,24 @@ def writing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(made: Path, path: Path) -> None:
+    """Move `made` to `path`; an older folder is moved aside first, so that no half-deleted one ever shows."""
+    while True:
+        try:
+            os.replace(made, path)  # takes the place of nothing or of an empty folder
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-old-", dir=path.parent))
+        with contextlib.suppress(FileNotFoundError):  # another writer was quicker
+            os.replace(path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -155,17 +155,16 @@ def report_command(
 
 @app.command("compare")
 def compare_command(
-    a: Annotated[Path, typer.Argument(help="Run directory A.")],
-    b: Annotated[Path, typer.Argument(help="Run directory B.")],
+    a: Annotated[Path, typer.Argument(help="Run directory A, or the folder that holds its seeds.")],
+    b: Annotated[Path, typer.Argument(help="Run directory B, or the folder that holds its seeds.")],
     metrics: Metrics = "",
     tolerance: Annotated[float, typer.Option(help="Differences below this share of A's value are equivalent.")] = 0.01,
     as_json: Json = False,
 ) -> None:
     """Is B better or worse than A? Paired bootstrap per metric, Holm over metrics."""
-    from emobench.compare import compare_runs, render_table, to_json
-    from emobench.store import load_run
+    from emobench.compare import compare_groups, render_table, to_json
 
-    comparison = compare_runs(load_run(a), load_run(b), metrics=_names(metrics) or None, tolerance=tolerance)
+    comparison = compare_groups(_seeds(a), _seeds(b), metrics=_names(metrics) or None, tolerance=tolerance)
     if as_json:
         print(json.dumps(to_json(comparison), indent=1, sort_keys=True))
     else:
@@ -308,6 +307,17 @@ def _device(name: str) -> str:
     if name == "cuda":
         raise UsageError("No CUDA device is available to torch. Use --device cpu, or install a CUDA build of torch.")
     return "cpu"
+
+
+def _seeds(path: Path) -> list[Any]:
+    """The runs at `path`: one, or those of several seeds. Raises UsageError where they differ in more than the seed."""
+    from emobench.store import find_runs, load_run
+
+    records = [load_run(directory) for directory in find_runs(path)]
+    kinds = {json.dumps([r.run.method, r.run.dataset, r.run.config, r.run.split_hash], sort_keys=True) for r in records}
+    if len(kinds) > 1 or len({r.run.seed for r in records}) < len(records):
+        raise UsageError(f"{path} holds {len(records)} runs that differ in more than the seed. Name one run directory.")
+    return records
 
 
 def _present(records: Sequence[Any], report_dir: Path | None, as_json: bool, progress: Any) -> None:

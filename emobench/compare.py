@@ -70,6 +70,7 @@ def compare_groups(
     shared = clips_a & clips_b
     if not shared:
         raise UsageError("These runs have no clip in common: nothing to compare. Check their test splits.")
+    _refuse_other_references((*a, *b), shared)
     known = sorted({name for record in (*a, *b) for name in record.results})
     names = known if metrics is None else list(dict.fromkeys(metrics))
     for name in names:
@@ -96,6 +97,17 @@ def compare_groups(
         alpha=alpha,
         metrics={row.metric: judged(row, p, alpha) for row, p in zip(rows, corrected, strict=True)},
     )
+
+
+def _refuse_other_references(records: Sequence[RunRecord], clips: set[str]) -> None:
+    """Clips of one name from a dataset made in two ways (another size, say) have nothing to do with each other."""
+    seen: dict[str, str] = {}
+    for row in (row for record in records for row in record.plan if row.clip in clips and row.sha256):
+        if seen.setdefault(row.clip, row.sha256) != row.sha256:
+            raise UsageError(
+                f"Clip {row.clip} has another ground truth or label in one of these runs: nothing to compare. "
+                "Run both with one configuration of the dataset."
+            )
 
 
 def _names(a: RunRecord, b: RunRecord) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ PACKAGES = (
 )
 
 
-def collect(device: str, threads: int, weights: Mapping[str, str]) -> dict[str, Any]:
+def collect(device: str, threads: int, weights: Mapping[str, str | None]) -> dict[str, Any]:
     """Facts about this process and machine, safe to publish; `weights` maps names to sha256."""
     return {
         "emobench": emobench.__version__,
@@ -47,6 +48,11 @@ def collect(device: str, threads: int, weights: Mapping[str, str]) -> dict[str, 
     }
 
 
+def without_folders(text: str) -> str:
+    """The text with absolute paths cut to their last part: what run directories may hold of an error."""
+    return re.sub(r"(?<![\w:/.])/(?:[^\s/'\"]+/)+", "", text)
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -57,6 +63,11 @@ def _version(package: str) -> str | None:
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Commit and dirty flag of the checkout this code runs from, or None for an installed wheel."""
     try:
+        tracked = subprocess.run(
+            ["git", "-C", str(folder), "ls-files", "__init__.py"], capture_output=True, text=True, timeout=5, check=False
+        )
+        if not tracked.stdout.strip():  # a wheel may well lie below somebody else's checkout
+            return None
         head = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from emobench.cache import load_arrays
 from emobench.errors import InputError
 from emobench.face.tracks import load_track
 from emobench.hashing import hash_arrays
-from emobench.media import read_audio, read_video
+from emobench.media import probe, read_audio, read_video
 from emobench.store import RunStore, read_json
 from emobench.types import Clip, Floats, Sample, Timing
 
@@ -21,7 +23,7 @@ def reference_sample(clip: Clip) -> Sample:
     frames = read_video(clip.video).frames
     track = load_track(clip.extras["track"]) if "track" in clip.extras else None
     audio = read_audio(clip.audio) if clip.audio else None
-    arrays = [frames, *([audio] if audio is not None else []), *([track.alpha] if track else [])]
+    arrays: list[NDArray[Any]] = [frames, *([audio] if audio is not None else []), *([track.alpha] if track else [])]
     return Sample(
         clip_id=clip.id,
         subject=clip.subject,
@@ -59,12 +61,10 @@ def prediction_sample(store: RunStore, clip: Clip, audio: Floats | None) -> Samp
 
 
 def video_sample(path: Path, clip_id: str, emotion: str | None = None) -> Sample:
-    """Any video file as a sample; sound is None when it has no audio stream."""
+    """Any video file as a sample; sound is None when it has no audio stream. Raises InputError on damaged ones."""
     video = read_video(path)
-    audio = None
-    with contextlib.suppress(InputError):
-        audio = read_audio(path)
-    arrays = [video.frames, *([audio] if audio is not None else [])]
+    audio = read_audio(path) if probe(path).has_audio else None
+    arrays: list[NDArray[Any]] = [video.frames, *([audio] if audio is not None else [])]
     return Sample(
         clip_id=clip_id,
         subject="",

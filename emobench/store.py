@@ -57,6 +57,7 @@ class PlanRow:
     intensity: int | None
     n_frames: int
     transcript: str | None
+    sha256: str = ""  # of the reference clip's recipe or bytes: runs on other material are not compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,7 @@ class RunStore:
 
     def write_scores(self, rows: Sequence[ScoreRow]) -> None:
         """scores.jsonl, one row a line."""
-        lines = (json.dumps(_plain(row), sort_keys=True, ensure_ascii=False, default=_plain) for row in rows)
+        lines = (json.dumps(_plain(row), sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain) for row in rows)
         write_text(self.dir / "scores.jsonl", "".join(f"{line}\n" for line in lines))
 
     def write_results(self, results: Mapping[str, Result], stages: Mapping[str, float]) -> None:
@@ -184,13 +185,18 @@ def load_run(directory: Path) -> RunRecord:
     except TypeError as error:
         raise InputError(f"{directory / 'run.json'} is incomplete: {error}.") from error
     stored = read_json(directory / "results.json") if (directory / "results.json").exists() else {}
-    plan = [PlanRow(**row) for row in read_json(directory / "plan.json")] if (directory / "plan.json").exists() else []
+    rows = read_json(directory / "plan.json") if (directory / "plan.json").exists() else []
+    try:
+        plan = [PlanRow(**row) for row in rows]
+        results = {name: Result(**value) for name, value in stored.get("metrics", {}).items()}
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"plan.json or results.json in {directory} is damaged: {error}. Run emobench again.") from error
     previews = {row.clip: directory / "predictions" / f"{row.clip}.mp4" for row in plan}
     provenance = directory / "provenance.json"
     return RunRecord(
         dir=directory,
         run=run,
-        results={name: Result(**value) for name, value in stored.get("metrics", {}).items()},
+        results=results,
         scores=_read_scores(directory / "scores.jsonl"),
         plan=plan,
         previews={clip: path for clip, path in previews.items() if path.exists()},

@@ -234,7 +234,7 @@ class Features(Protocol):
 class Metric(Protocol):
     """A metric object is built by its spec's factory with one MetricContext argument; it may raise Unavailable.
 
-    Optional: `bootstrap_resamples = 0` (no interval: one aggregate is too slow to repeat), `caveat(stats) -> str | None`
+    Optional: `bootstrap_resamples = 0` (no interval: one aggregate is too slow), `caveat(stats) -> str | None`
     (a warning that stands beside the value) and `signature_over(stats) -> str` (a signature that depends on the clips,
     such as the device of a timing).
     """

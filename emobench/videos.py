@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from emobench import weights
 from emobench.cache import ArrayCache
 from emobench.errors import InputError, UsageError
 from emobench.hashing import hash_file, hash_value, identity, short
-from emobench.media import write_preview
+from emobench.media import probe, write_preview
 from emobench.planning import all_metrics, find_metric
 from emobench.provenance import collect
 from emobench.runner import set_threads
@@ -46,10 +48,13 @@ class VideoPair:
         """Both decoded. Raises InputError where the prediction is missing or a file is unreadable."""
         if self.prediction is None:
             raise InputError(f"no prediction named {self.clip}.* in the --pred folder")
-        return (
-            video_sample(self.prediction, self.clip, self.emotion),
-            video_sample(self.reference, self.clip, self.emotion),
-        )
+        return self._decoded(self.prediction, "prediction"), self._decoded(self.reference, "reference")
+
+    def _decoded(self, path: Path, side: str) -> Sample:
+        try:
+            return video_sample(path, self.clip, self.emotion)
+        except InputError as error:  # becomes a reason in files that are shared: no absolute path
+            raise InputError(str(error).replace(str(path), f"{side} {path.name}")) from error
 
     def hashes(self) -> tuple[str, str]:
         """sha256 of the prediction's bytes ('' without one), and of reference and label."""
@@ -111,11 +116,15 @@ def pair_videos(pred: Path, ref: Path, labels: Path | None, progress: Progress) 
 
 
 def index_videos(folder: Path) -> dict[str, Path]:
-    """Videos of a folder by stem. Raises InputError when it is missing, empty or has a stem twice."""
+    """Videos of a folder by stem. Raises InputError when it is missing, empty, has a stem twice or a broken link."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Give the folder that holds the videos.")
     found: dict[str, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.name[0] != "."):
+        if path.is_dir():
+            continue
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{path} cannot be read: no permission, or a link that leads nowhere.")
         if path.stem in found:
             raise InputError(f"{folder} holds {found[path.stem].name} and {path.name}: one name, two files.")
         found[path.stem] = path
@@ -148,10 +157,17 @@ def _score_pair(
         subject="",
         emotion=pair.emotion,
         intensity=None,
-        n_frames=len(loaded[0].frames) if loaded else 0,
+        n_frames=len(loaded[0].frames) if loaded else _count_frames(pair.prediction),
         transcript=None,
     )
     return scores, row
+
+
+def _count_frames(path: Path | None) -> int:
+    """Frames of a video that was not decoded, as its scores are stored or it cannot be; 0 where there are none."""
+    with contextlib.suppress(InputError):
+        return probe(path).n_frames if path else 0
+    return 0
 
 
 def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:

@@ -57,7 +57,7 @@ class FaceLocator:
         self._tracker: MediapipeLandmarks | None = None
 
     def __call__(self, sample: Sample, reference: Sample | None, features: Features) -> Sample:
-        """The sample with a track for boxes; its sha256 covers frames and landmarks. Raises UnscoredError."""
+        """The sample with a track for boxes; its sha256 covers frames and landmarks. Raises UnscoredError, or Unavailable."""
         owner = reference or sample
         if owner.frames.shape[:3] != sample.frames.shape[:3]:
             raise UnscoredError(
@@ -80,7 +80,7 @@ class FaceLocator:
             try:
                 self._tracker = MediapipeLandmarks(self._locate_weight(MEDIAPIPE_WEIGHT))
             except Unavailable as error:
-                raise UnscoredError(f"clip has no tracked landmarks to find the face by, and {error}") from error
+                raise Unavailable(f"clip has no tracked landmarks to find the face by, and {error}") from error
         return features(self._tracker, sample)["landmarks"]
 
 

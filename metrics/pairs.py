@@ -5,6 +5,8 @@ from __future__ import annotations
 from emobench.errors import UnscoredError
 from emobench.types import Sample
 
+_RATE_TOLERANCE = 0.01  # 29.97 against 30 frames a second is one rate; 24 against 25 is not
+
 
 def require_reference(reference: Sample | None) -> Sample:
     """The reference; raises UnscoredError where the clip has none."""
@@ -14,7 +16,7 @@ def require_reference(reference: Sample | None) -> Sample:
 
 
 def require_aligned(prediction: Sample, reference: Sample | None) -> Sample:
-    """The reference, where both hold the same number of frames of the same size; else raises UnscoredError."""
+    """The reference, where both hold as many frames of one size and rate; else raises UnscoredError."""
     reference = require_reference(reference)
     ours, theirs = prediction.frames.shape, reference.frames.shape
     if ours[0] != theirs[0]:
@@ -24,4 +26,7 @@ def require_aligned(prediction: Sample, reference: Sample | None) -> Sample:
         raise UnscoredError(f"prediction is {size} pixels, reference {wanted}; nothing is resized")
     if ours[0] == 0:
         raise UnscoredError("clip has no frames")
+    if abs(prediction.fps / reference.fps - 1) > _RATE_TOLERANCE:
+        rates = f"prediction runs at {prediction.fps:.4g} frames a second, reference at {reference.fps:.4g}"
+        raise UnscoredError(f"{rates}; nothing is resampled")
     return reference

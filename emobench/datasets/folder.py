@@ -74,7 +74,10 @@ class FolderDataset:
         """sha256 over the clips' keys (bytes of the files, frames, crop, size), labels and splits."""
         clips = self._ready().clips
         return hash_value(
-            {role: [[c.id, c.sha256, c.emotion, c.intensity] for c in found] for role, found in clips.items()}
+            {
+                role: [[c.id, c.sha256, c.subject, c.emotion, c.intensity, c.sentence, c.transcript] for c in found]
+                for role, found in clips.items()
+            }
         )
 
     def describe(self) -> Mapping[str, str]:
@@ -128,7 +131,7 @@ def _data_root(context: Context) -> Path:
 
 
 def _is_visible(path: Path, root: Path) -> bool:
-    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    return not path.is_dir() and not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _ids(videos: Sequence[Path], root: Path) -> dict[Path, str]:

@@ -133,7 +133,7 @@ def find_files(root: Path) -> list[MeadFile]:
     for home in homes:
         for path in sorted(home.rglob("*")):
             match = _FILE.search(path.relative_to(home).as_posix())
-            if match and path.is_file() and match["view"] in (None, "front"):
+            if match and not path.is_dir() and match["view"] in (None, "front"):
                 found.append(
                     MeadFile(
                         subject=home.name, view=match["view"], emotion=match["emotion"], level=int(match["level"]),

@@ -6,6 +6,7 @@ Shared by `folder` and `mead`, which say what a recording is and how recordings 
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,9 +45,10 @@ def prepare_recordings(
 ) -> Prepared:  # fmt: skip
     """Tracks, splits, crops and writes what is not in the cache yet.
 
-    Raises InputError when no recording can be used or none is left to train on, Unavailable without the face
-    landmarker's weight.
+    Raises InputError when a file cannot be read, when no recording can be used or none is left to train on;
+    Unavailable without the face landmarker's weight.
     """
+    _refuse_unreadable(recordings)
     model = weights.locate(LANDMARKER)
     root = context.cache_dir / "datasets"
     usable, unusable = _track_all(recordings, preparation, model, root, context)
@@ -73,6 +75,14 @@ def cut(n_frames: int, fps: float, role: Role, seconds: float, offset: int = 0) 
     count = max(1, round(n_frames / fps / seconds))
     edges = np.linspace(0, n_frames, count + 1).round().astype(int) + offset
     return [Segment(role=role, start=int(a), stop=int(b)) for a, b in itertools.pairwise(edges)]
+
+
+def _refuse_unreadable(recordings: Sequence[Recording]) -> None:
+    """Links that lead nowhere, files of others: leaving them out would quietly change the split."""
+    for recording in recordings:
+        for path in filter(None, (recording.video, recording.audio)):
+            if not os.access(path, os.R_OK):
+                raise InputError(f"{path} cannot be read: no permission, or a link that leads nowhere.")
 
 
 def _track_all(

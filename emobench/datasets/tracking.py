@@ -82,10 +82,10 @@ def track_recording(job: TrackJob) -> Tracked:
     try:
         outcome = _track(job)
     except InputError as error:
-        text = str(error)
-        for path in filter(None, (job.video, job.audio)):
-            text = text.replace(str(path), path.name)  # reasons are shown in reports: no absolute paths
-        outcome = Tracked(reason=text)
+        text = str(error).replace(str(job.video), "the video")
+        if job.audio is not None:
+            text = text.replace(str(job.audio), "its sound file")
+        outcome = Tracked(reason=text)  # without names: the same bytes may lie elsewhere under another one
     write_text(facts_path(job), json.dumps(asdict(outcome), sort_keys=True))
     return outcome
 

@@ -26,7 +26,10 @@ def opened(path: Path) -> Iterator[InputContainer]:
         raise InputError(f"{path} is a folder, expected a media file.")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes). Copy it again.")
-    fault = missing_bytes(path)
+    try:
+        fault = missing_bytes(path)
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
     if fault:
         raise InputError(f"{path} is truncated: {fault}. Copy it again.")
     try:

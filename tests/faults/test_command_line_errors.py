@@ -44,7 +44,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) 
         (["run", "--method", "emohead", "--dataset", "mead"], ["--data-root"]),
         (["list", "metric"], ["metrics"]),
         (["report", "absent"], ["does not exist"]),
-        (["compare", "a", "b"], ["not a run directory"]),
+        (["compare", "a", "b"], ["No run directory at a"]),
         (["score", "--pred", "absent", "--ref", "absent"], ["is not a folder"]),
         (["synth", "--checkpoint", "absent", "--audio", "x.wav", "-o", "y.mp4"], ["not a run directory"]),
         (["weights", "fetch", "no-such-weight"], ["no-such-weight"]),

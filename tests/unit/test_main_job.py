@@ -182,6 +182,62 @@ def test_report_compare_and_synth_work_from_disk(finished: tuple[Path, dict[str,
     assert "happy" in done.stderr
 
 
+KNOCK_OUT = """
+import sys
+from pathlib import Path
+import numpy as np
+from emobench import environment, registry
+from emobench.config import resolve
+from emobench.progress import make_progress
+from emobench.runner import make_driving
+from emobench.store import RunStore, load_run
+from emobench.subjects import load_subjects
+from emobench.types import Context
+
+run = Path(sys.argv[1])
+record = load_run(run)
+context = Context(seed=0, device="cpu", threads=1, cache_dir=environment.cache_dir(), progress=make_progress(True))
+spec = registry.find("dataset", "puppet-tiny")
+config = resolve(registry.load_object(spec.config), spec.presets.get("", {}), sets={}, owner="puppet-tiny")
+dataset = registry.load_object(spec.factory)(config, context)
+clip = next(c for c in dataset.split("test") if c.emotion == "happy")
+spec = registry.find("method", "emohead")
+method = registry.load_object(spec.factory)(
+    resolve(registry.load_object(spec.config), record.run.config, sets={}, owner="emohead"), context)
+method.load(RunStore(run).checkpoint)
+driving = make_driving(clip, load_subjects(run)[clip.subject].reference)
+
+def frames(alpha, pose=driving.pose):
+    return np.stack([r.frame for r in method.render_alpha(clip.subject, alpha, pose, driving.camera)]).astype(int)
+
+whole = np.stack([r.frame for r in method.render(driving)]).astype(int)
+said = method.express(driving)
+still = np.repeat(said.refined.mean(0, keepdims=True), len(said.refined), 0)
+same = np.abs(frames(said.refined) - whole).max()
+print("same", same)
+print("without refinement", (np.abs(frames(said.spoken) - whole).max(-1) > 0).sum())
+print("without speech", (np.abs(frames(still) - whole).max(-1) > 2).sum())
+print("without field", (np.abs(whole - driving.reference).max(-1) > 2).sum())
+"""
+
+
+def test_removing_any_module_changes_the_frames(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, data = finished
+    run = runs_by_method(data)["emohead"]["dir"]
+    done = subprocess.run(
+        [sys.executable, "-c", KNOCK_OUT, run],
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    counts = {key: int(value) for key, _, value in (line.rpartition(" ") for line in done.stdout.splitlines())}
+    assert counts.pop("same") == 0
+    assert min(counts.values()) > 0, counts
+
+
 def test_existing_videos_are_scored_without_training(finished: tuple[Path, dict[str, Any]]) -> None:
     root, data = finished
     runs = runs_by_method(data)

@@ -231,7 +231,7 @@ class TestFolder:
         dataset.prepare()
         listed = dataset.describe()["unusable"]
         assert listed.startswith("3 files")
-        for part in ("mute.mp4: it has no sound", "cut.mp4: cut.mp4 is truncated", "dark.mp4: no face in 20 of 20"):
+        for part in ("mute.mp4: it has no sound", "cut.mp4: the video is truncated", "dark.mp4: no face in 20 of 20"):
             assert part in listed
         assert str(tmp_path) not in " ".join(dataset.describe().values())
         assert sum("cannot use" in line for line in dataset.context.progress.lines) == 3  # type: ignore[attr-defined]

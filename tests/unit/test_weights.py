@@ -66,9 +66,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def known(monkeypatch: pytest.MonkeyPatch, url: str | None, sha256: str | None) -> None:
     file = WeightFile(filename="net.bin", url=url, size=len(CONTENT), sha256=sha256, hash_source="test")
-    weight = Weight(
-        name="net", summary="", licence="", citation="", used_by=(), folder=None, files=(file,)
-    )
+    weight = Weight(name="net", summary="", licence="", citation="", used_by=(), folder=None, files=(file,))
     monkeypatch.setattr(weights, "manifest", lambda: {"net": weight})
 
 

@@ -30,9 +30,15 @@ def poses(count: int) -> HeadPose:
 def track_of(alpha: Floats) -> Track:
     count = len(alpha)
     return Track(
-        alpha=alpha, alpha_names=NAMES, is_mouth=IS_MOUTH, pose=poses(count), camera=CAMERA,
-        landmarks=np.zeros((count, 68, 2), np.float32), valid=np.ones(count, bool),
-        head_box_mm=np.float32([[-90, -130, -120], [90, 120, 60]]), source="dataset",
+        alpha=alpha,
+        alpha_names=NAMES,
+        is_mouth=IS_MOUTH,
+        pose=poses(count),
+        camera=CAMERA,
+        landmarks=np.zeros((count, 68, 2), np.float32),
+        valid=np.ones(count, bool),
+        head_box_mm=np.float32([[-90, -130, -120], [90, 120, 60]]),
+        source="dataset",
     )
 
 
@@ -49,15 +55,22 @@ def speak(emotion: str, level: int, subject: str, rng: np.random.Generator, n_fr
     strength = level / 3
     alpha = np.stack(
         [
-            0.6 * frames + (0.1 if subject == "ann" else 0.0), 0.3 * (1 - frames),
-            0.9 * strength * (emotion == "angry") + 0 * frames, 0.8 * strength * (emotion == "happy") + 0 * frames,
+            0.6 * frames + (0.1 if subject == "ann" else 0.0),
+            0.3 * (1 - frames),
+            0.9 * strength * (emotion == "angry") + 0 * frames,
+            0.8 * strength * (emotion == "happy") + 0 * frames,
             0.1 + 0 * frames,
         ],
         axis=1,
     ) + 0.01 * rng.normal(size=(n_frames, len(NAMES)))
     return Recording(
-        subject=subject, emotion=emotion, level=level, transcript="da " * len(starts), audio=audio.astype(np.float32),
-        fps=FPS, track=track_of(alpha.astype(np.float32)),
+        subject=subject,
+        emotion=emotion,
+        level=level,
+        transcript="da " * len(starts),
+        audio=audio.astype(np.float32),
+        fps=FPS,
+        track=track_of(alpha.astype(np.float32)),
     )
 
 
@@ -90,8 +103,12 @@ def fit(recordings: list[Recording], config: EmoHeadConfig, seed: int = 0) -> Ex
 
 def ask(recording: Recording, **changes: object) -> Request:
     request = Request(
-        audio=recording.audio, transcript=recording.transcript, emotion=recording.emotion,
-        level=float(recording.level), subject=recording.subject, fps=recording.fps,
+        audio=recording.audio,
+        transcript=recording.transcript,
+        emotion=recording.emotion,
+        level=float(recording.level),
+        subject=recording.subject,
+        fps=recording.fps,
         n_frames=len(recording.track.alpha),
     )
     return replace(request, **changes)  # type: ignore[arg-type]

@@ -48,9 +48,18 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
             filmed.add(recording.subject)
         made.append(
             Clip(
-                id=f"clip-{number}", subject=recording.subject, emotion=recording.emotion, intensity=recording.level,
-                sentence="s", transcript=recording.transcript, video=video if is_filmed else None, audio=audio,
-                fps=FPS, n_frames=count, sha256=str(number), extras={"track": track},
+                id=f"clip-{number}",
+                subject=recording.subject,
+                emotion=recording.emotion,
+                intensity=recording.level,
+                sentence="s",
+                transcript=recording.transcript,
+                video=video if is_filmed else None,
+                audio=audio,
+                fps=FPS,
+                n_frames=count,
+                sha256=str(number),
+                extras={"track": track},
             )
         )
     return made
@@ -59,9 +68,17 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 def drive(clip: Clip, **changes: object) -> Driving:
     recording = speak(clip.emotion, clip.intensity, clip.subject, np.random.default_rng(3), clip.n_frames)
     values = {
-        "clip_id": clip.id, "subject": clip.subject, "audio": recording.audio, "transcript": clip.transcript,
-        "emotion": clip.emotion, "intensity": clip.intensity, "pose": poses(clip.n_frames), "camera": CAMERA,
-        "fps": FPS, "n_frames": clip.n_frames, "reference": np.full((8, 8, 3), 7, np.uint8),
+        "clip_id": clip.id,
+        "subject": clip.subject,
+        "audio": recording.audio,
+        "transcript": clip.transcript,
+        "emotion": clip.emotion,
+        "intensity": clip.intensity,
+        "pose": poses(clip.n_frames),
+        "camera": CAMERA,
+        "fps": FPS,
+        "n_frames": clip.n_frames,
+        "reference": np.full((8, 8, 3), 7, np.uint8),
     }
     return Driving(**(values | changes))  # type: ignore[arg-type]
 
@@ -210,9 +227,7 @@ def test_ground_truth_gives_the_targets_own_frames_and_expression(clips: list[Cl
     assert clips[0].video is not None
     rendered = list(reference("GroundTruth", clips, context).render_oracle(drive(clips[0]), clips[0]))
     np.testing.assert_array_equal(np.stack([r.frame for r in rendered]), read_video(clips[0].video).frames)
-    np.testing.assert_array_equal(
-        np.stack([r.alpha for r in rendered]), load_track(clips[0].extras["track"]).alpha
-    )
+    np.testing.assert_array_equal(np.stack([r.alpha for r in rendered]), load_track(clips[0].extras["track"]).alpha)
 
 
 def test_true_alpha_goes_through_the_portrait(clips: list[Clip], context: Context) -> None:

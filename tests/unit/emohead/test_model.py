@@ -199,6 +199,4 @@ def test_frames_without_tracking_do_not_supervise() -> None:
     masked = [replace(recordings[0], track=replace(track, valid=valid)), *recordings[1:]]
     rubbish = [replace(recordings[0], track=replace(track, valid=valid, alpha=spoilt)), *recordings[1:]]
     clip = ask(recordings[1])
-    np.testing.assert_array_equal(
-        fit(masked, config).predict(clip).spoken, fit(rubbish, config).predict(clip).spoken
-    )
+    np.testing.assert_array_equal(fit(masked, config).predict(clip).spoken, fit(rubbish, config).predict(clip).spoken)

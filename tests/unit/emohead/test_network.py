@@ -23,8 +23,10 @@ def scaling(config: EmoHeadConfig) -> Scaling:
     count = config.audio.n_mels + len(PROSODY)
     ones = np.ones((2, 5), np.float32)
     return Scaling(
-        feature_mean=np.zeros(count, np.float32), feature_scale=np.ones(count, np.float32),
-        alpha_mean=0 * ones, alpha_scale=ones,
+        feature_mean=np.zeros(count, np.float32),
+        feature_scale=np.ones(count, np.float32),
+        alpha_mean=0 * ones,
+        alpha_scale=ones,
     )
 
 
@@ -59,12 +61,13 @@ def test_what_comes_much_later_does_not_change_a_frame() -> None:
     network = make()
     whole = example(60)
     part = replace(
-        whole, features=whole.features[:160], positions=whole.positions[:40], seconds=whole.seconds[:40],
+        whole,
+        features=whole.features[:160],
+        positions=whole.positions[:40],
+        seconds=whole.seconds[:40],
         text_positions=whole.text_positions[:40],
     )
-    torch.testing.assert_close(
-        predict(network, whole)[:, :20], predict(network, part)[:, :20], atol=TOLERANCE, rtol=0
-    )
+    torch.testing.assert_close(predict(network, whole)[:, :20], predict(network, part)[:, :20], atol=TOLERANCE, rtol=0)
 
 
 def test_attention_looks_no_further_than_its_window() -> None:

@@ -104,7 +104,7 @@ def test_a_truncated_shard_is_refused(tmp_path):
 def test_quantised_tensors_are_scaled_back(tmp_path):
     packed = '"quantization":{"dtype":"uint8","scale":0.5,"min":-1.0}'
     manifest = (
-        '[{"weights":[{"name":"a","shape":[2],"dtype":"float32",' + packed + '},'
+        '[{"weights":[{"name":"a","shape":[2],"dtype":"float32",' + packed + "},"
         '{"name":"b","shape":[1],"dtype":"float32"}],"paths":["s1","s2"]}]'
     )
     (tmp_path / expressnet.MANIFEST).write_text(manifest)

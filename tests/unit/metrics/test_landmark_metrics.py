@@ -66,9 +66,7 @@ def test_lmd_is_the_mean_distance_of_centred_points():
     assert landmark_distance(ours, theirs) == pytest.approx([3.0])
 
 
-def test_lmd_grows_with_the_error_and_mouth_errors_weigh_more_in_lmd_mouth(
-    cartoon, reference, judged, table, features
-):
+def test_lmd_grows_with_the_error_and_mouth_errors_weigh_more_in_lmd_mouth(cartoon, reference, judged, table, features):
     direction = np.zeros((1, 68, 2), np.float32)
     direction[0, 55:60, 1] = 1.0
     mouth, face = LmdMouth(judged), LmdFace(judged)
