@@ -64,7 +64,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     """Commit and dirty flag of the checkout this code runs from, or None for an installed wheel."""
     try:
         tracked = subprocess.run(
-            ["git", "-C", str(folder), "ls-files", "__init__.py"], capture_output=True, text=True, timeout=5, check=False
+            ["git", "-C", str(folder), "ls-files", "__init__.py"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
         if not tracked.stdout.strip():  # a wheel may well lie below somebody else's checkout
             return None

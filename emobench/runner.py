@@ -23,7 +23,7 @@ from emobench.hashing import code_hash, hash_arrays, identity, short
 from emobench.judges import JudgeSet
 from emobench.media import read_audio, write_lossless, write_preview
 from emobench.planning import Plan, Request, Unit, build_dataset, make_plan
-from emobench.provenance import collect
+from emobench.provenance import collect, without_folders
 from emobench.samples import prediction_sample, reference_sample
 from emobench.scoring import (
     BuiltMetric,
@@ -107,13 +107,19 @@ def set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    most: int = vars(numba.config)["NUMBA_NUM_THREADS"]
+    numba.set_num_threads(min(threads, most))
 
 
-def unit_identity(unit: Unit, split_hash: str) -> str:
-    """method + version + code + resolved config + split + seed; workers and device are not part of it."""
+def unit_identity(unit: Unit, split_hash: str, backend: str) -> str:
+    """method + version + code + resolved config + split + seed; workers and device are not part of it.
+
+    A backend that was asked for is: its arithmetic and its speed differ. "auto" is the method's own choice.
+    """
+    chosen = {} if backend == "auto" else {"backend": backend}
     return identity(
         {
+            **chosen,
             "method": unit.spec.name,
             "version": unit.spec.version,
             "code": code_hash(unit.spec.code),
@@ -125,19 +131,19 @@ def unit_identity(unit: Unit, split_hash: str) -> str:
 
 
 def _run_unit(unit: Unit, job: Job) -> RunRecord:
-    key = unit_identity(unit, job.dataset.split_hash())
+    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend)
     store = RunStore(job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key))
     with store.locked():
         info = _describe(unit, job, key)
         try:
             _execute(unit, job, store, info)
         except EmobenchError as error:
-            store.write("run.json", replace(info, status="failed", error=str(error)))
+            store.write("run.json", replace(info, status="failed", error=without_folders(str(error))))
             job.progress.note(f"{unit.label} seed {unit.seed} failed: {error}")
         except Exception as error:  # a fault in one plugin must not cost the other units; its traceback is kept
-            write_text(store.dir / "traceback.txt", traceback.format_exc())
+            write_text(store.dir / "traceback.txt", without_folders(traceback.format_exc()))
             reason = f"{type(error).__name__}: {error} (see traceback.txt in the run directory)"
-            store.write("run.json", replace(info, status="failed", error=reason))
+            store.write("run.json", replace(info, status="failed", error=without_folders(reason)))
             job.progress.note(f"{unit.label} seed {unit.seed} failed: {reason}")
     return load_run(store.dir)
 
@@ -215,6 +221,7 @@ def _plan_row(clip: Clip) -> PlanRow:
         intensity=clip.intensity,
         n_frames=clip.n_frames,
         transcript=clip.transcript,
+        sha256=clip.sha256,
     )
 
 
@@ -228,6 +235,8 @@ def _fit(method: Method, job: Job, store: RunStore) -> None:
             job.progress.note("checkpoint found: not training again")
             return
     method.fit(job.train)
+    for clip in job.test:  # what an earlier checkpoint rendered is no prediction of this one
+        store.prediction(clip.id, ".json").unlink(missing_ok=True)
     with writing_folder(store.checkpoint) as folder:
         method.save(folder)
 
@@ -329,8 +338,7 @@ def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, featur
         return prediction_sample(store, clip, reference.audio), reference
 
     fresh = score_clip(built, stored, keys, load, features)
-    if fresh != stored:
-        save_stats(store, clip.id, fresh)
+    save_stats(store, clip.id, stored, fresh)
     return ClipScores(
         clip=clip.id,
         subject=clip.subject,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from emobench import registry
 from emobench.cache import ArrayCache, load_arrays, save_arrays
 from emobench.errors import EmobenchError, InputError, Unavailable, UnscoredError
 from emobench.hashing import hash_value
+from emobench.provenance import without_folders
 from emobench.stats import bootstrap_metric
 from emobench.store import RunStore, ScoreRow, read_json
 from emobench.types import Extractor, Metric, MetricContext, MetricSpec, Result, Sample, Stats, Timing
@@ -20,6 +22,7 @@ from emobench.types import Extractor, Metric, MetricContext, MetricSpec, Result,
 POOLED_ONLY = "pooled only"
 INFINITE = "infinite"
 BOOTSTRAP_SEED = 20_240_319
+RETRY = ""  # key of Stats that are missing for a passing reason: it equals no key, so the next run tries again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,22 +69,28 @@ def build_metrics(specs: Iterable[MetricSpec], context: MetricContext) -> list[B
         try:
             metric = registry.load_object(spec.factory)(context)
         except Unavailable as error:
-            built.append(BuiltMetric(spec=spec, metric=None, reason=str(error)))
+            built.append(BuiltMetric(spec=spec, metric=None, reason=without_folders(str(error))))
         else:
             built.append(BuiltMetric(spec=spec, metric=metric))
     return built
 
 
 def measure(built: BuiltMetric, prediction: Sample, reference: Sample | None, features: CachedFeatures) -> Stats:
-    """Stats of one clip; a clip that cannot be scored gives a Stats with neither value nor arrays, and the reason."""
+    """Stats of one clip; a clip that cannot be scored gives a Stats with neither value nor arrays, and the reason.
+
+    Raises Unavailable where what is missing is not the clip's fault.
+    """
     if built.metric is None:
         return Stats(value=None, reason=built.reason)
     if built.spec.needs_reference and reference is None:
         return Stats(value=None, reason="needs a reference clip")
     try:
-        return built.metric.measure(prediction, reference, features)
-    except (UnscoredError, Unavailable) as error:
-        return Stats(value=None, reason=str(error) or type(error).__name__)
+        stats = built.metric.measure(prediction, reference, features)
+    except UnscoredError as error:
+        return Stats(value=None, reason=without_folders(str(error)) or type(error).__name__)
+    if stats.value is not None and not math.isfinite(stats.value):
+        return Stats(value=None, reason=f"the metric gave {stats.value}")
+    return stats
 
 
 def is_scored(stats: Stats) -> bool:
@@ -129,7 +138,9 @@ def aggregate(built: BuiltMetric, clips: Sequence[ClipScores]) -> Result:
     if scored and metric is not None:
         only = [stats for _, stats in scored]
         value = metric.aggregate(only)
-        reason = only[0].reason if value is None else _optional(metric, "caveat", only)
+        reason = _optional(metric, "caveat", only)
+        if value is None:
+            reason = reason or only[0].reason or "no value over these clips"
         signature = _optional(metric, "signature_over", only) or signature
         if value is not None and len(only) > 1 and getattr(metric, "bootstrap_resamples", None) != 0:
             subjects = [subject for subject, _ in scored]
@@ -195,8 +206,13 @@ def load_stats(store: RunStore, clip: str) -> dict[str, tuple[str, Stats]]:
     return stored
 
 
-def save_stats(store: RunStore, clip: str, stats: Mapping[str, tuple[str, Stats]]) -> None:
-    """Write what load_stats reads: arrays first, the JSON card last."""
+def save_stats(
+    store: RunStore, clip: str, stored: Mapping[str, tuple[str, Stats]], fresh: Mapping[str, tuple[str, Stats]]
+) -> None:
+    """Add fresh Stats to what load_stats read, arrays first, the JSON card last; nothing to retry is written."""
+    stats = {**stored, **{name: entry for name, entry in fresh.items() if entry[0] != RETRY}}
+    if stats == stored:
+        return
     arrays = {f"{name}|{k}": np.asarray(v) for name, (_, s) in stats.items() for k, v in s.arrays.items()}
     save_arrays(store.stats(clip, ".npz"), arrays)
     card = {
@@ -216,18 +232,23 @@ def score_clip(
     """Stats of every metric for one clip, measuring only those whose stored key differs; decodes only if needed."""
     fresh: dict[str, tuple[str, Stats]] = {}
     pair: tuple[Sample, Sample | None] | None = None
+    fault: str | None = None  # why the clip cannot be decoded
     for item in built:
         name = item.spec.name
-        if name in stored and stored[name][0] == keys[name] and item.metric is not None:
+        if item.metric is not None and name in stored and stored[name][0] == keys[name]:
             fresh[name] = stored[name]
             continue
-        if item.metric is None:
-            fresh[name] = (keys[name], Stats(value=None, reason=item.reason))
-            continue
-        if pair is None:
+        reason = item.reason or fault
+        if reason is None:
             try:
-                pair = load()
+                pair = pair or load()
             except EmobenchError as error:
-                return {i.spec.name: (keys[i.spec.name], Stats(value=None, reason=str(error))) for i in built}
-        fresh[name] = (keys[name], measure(item, pair[0], pair[1], features))
+                reason = fault = without_folders(str(error))
+        if reason is None and pair is not None:
+            try:
+                fresh[name] = (keys[name], measure(item, pair[0], pair[1], features))
+                continue
+            except Unavailable as error:
+                reason = without_folders(str(error))
+        fresh[name] = (RETRY, Stats(value=None, reason=reason))
     return fresh

@@ -158,7 +158,9 @@ class RunStore:
 
     def write_scores(self, rows: Sequence[ScoreRow]) -> None:
         """scores.jsonl, one row a line."""
-        lines = (json.dumps(_plain(row), sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain) for row in rows)
+        lines = (
+            json.dumps(_plain(row), sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain) for row in rows
+        )
         write_text(self.dir / "scores.jsonl", "".join(f"{line}\n" for line in lines))
 
     def write_results(self, results: Mapping[str, Result], stages: Mapping[str, float]) -> None:
@@ -190,7 +192,9 @@ def load_run(directory: Path) -> RunRecord:
         plan = [PlanRow(**row) for row in rows]
         results = {name: Result(**value) for name, value in stored.get("metrics", {}).items()}
     except (TypeError, AttributeError) as error:
-        raise InputError(f"plan.json or results.json in {directory} is damaged: {error}. Run emobench again.") from error
+        raise InputError(
+            f"plan.json or results.json in {directory} is damaged: {error}. Run emobench again."
+        ) from error
     previews = {row.clip: directory / "predictions" / f"{row.clip}.mp4" for row in plan}
     provenance = directory / "provenance.json"
     return RunRecord(

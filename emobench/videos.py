@@ -89,12 +89,12 @@ def score_folders(
     with store.locked():
         scored = [_score_pair(pair, built, store, features) for pair in progress.track(pairs, f"score {label}")]
         clips, plan = [clip for clip, _ in scored], [row for _, row in scored]
-        store.write("run.json", _describe(label, short(key), pred, ref))
         store.write("plan.json", plan)
         used = {weight for item in built if item.metric is not None for weight in item.spec.weights}
         store.write("provenance.json", collect(device, threads, {w: weights.sha256_of(w) for w in sorted(used)}))
         store.write_scores([row for clip in clips for row in clip.rows()])
         store.write_results({item.spec.name: aggregate(item, clips) for item in built}, {})
+        store.write("run.json", _describe(label, short(key), pred, ref))  # last: it says "complete"
     return [load_run(store.dir)]
 
 
@@ -146,8 +146,7 @@ def _score_pair(
 
     stored = load_stats(store, pair.clip)
     fresh = score_clip(built, stored, keys, load, features)
-    if fresh != stored:
-        save_stats(store, pair.clip, fresh)
+    save_stats(store, pair.clip, stored, fresh)
     for sample, folder in zip(loaded, ("predictions", "references"), strict=False):
         write_preview(store.dir / folder / f"{pair.clip}.mp4", sample.frames, sample.fps, sample.audio)
     stats = {metric: value for metric, (_, value) in fresh.items()}
@@ -159,6 +158,7 @@ def _score_pair(
         intensity=None,
         n_frames=len(loaded[0].frames) if loaded else _count_frames(pair.prediction),
         transcript=None,
+        sha256=reference,
     )
     return scores, row
 

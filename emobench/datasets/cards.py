@@ -56,9 +56,7 @@ def clips_of(planned: Planned) -> dict[Role, tuple[Clip, ...]]:
     return {role: tuple(clip for found, clip in ordered if found == role) for role in ROLES}
 
 
-def _clip(
-    part: str | None, item: Usable, segment: Segment, box: Box, preparation: Preparation, folder: Path
-) -> Clip:
+def _clip(part: str | None, item: Usable, segment: Segment, box: Box, preparation: Preparation, folder: Path) -> Clip:
     """`part` names one of several segments; a transcript of the whole recording then says nothing about it."""
     recording, tracked = item.recording, item.tracked
     key = hash_value([VERSION, item.sha256, item.track.stem, segment.start, segment.stop, box, preparation.size_px])

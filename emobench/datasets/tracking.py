@@ -262,9 +262,7 @@ def _in_order(frames: Iterator[tuple[float, Image]], order: NDArray[np.int64], f
 def _part(track: Track, clip: ClipJob) -> Track:
     span = slice(clip.start, clip.stop)
     pose = replace(track.pose, rotation=track.pose.rotation[span], translation=track.pose.translation[span])
-    return replace(
-        track, alpha=track.alpha[span], pose=pose, landmarks=track.landmarks[span], valid=track.valid[span]
-    )
+    return replace(track, alpha=track.alpha[span], pose=pose, landmarks=track.landmarks[span], valid=track.valid[span])
 
 
 def _write_clip(

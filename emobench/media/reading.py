@@ -63,9 +63,7 @@ def read_video(path: Path, *, start: int = 0, stop: int | None = None) -> Decode
         stated = stream.average_rate
     times = np.array(seconds, np.float64)
     fps, is_variable = _rate(times, stated)
-    return DecodedVideo(
-        frames=np.stack(frames), seconds=times, fps=fps, is_variable_rate=is_variable, colour=colour
-    )
+    return DecodedVideo(frames=np.stack(frames), seconds=times, fps=fps, is_variable_rate=is_variable, colour=colour)
 
 
 def iterate_video(path: Path, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[float, Image]]:

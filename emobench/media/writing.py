@@ -113,9 +113,7 @@ def _even(image: Image) -> Image:
     return np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else image
 
 
-def _add_sound(
-    container: OutputContainer, codec: str, audio: Floats | None, audio_rate: int
-) -> AudioStream | None:
+def _add_sound(container: OutputContainer, codec: str, audio: Floats | None, audio_rate: int) -> AudioStream | None:
     if audio is None:
         return None
     stream = container.add_stream(codec, rate=audio_rate, layout="mono")
