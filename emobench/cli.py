@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from emobench import __version__, environment
-from emobench.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
+from emobench.errors import EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
 
 app = typer.Typer(
     name="emobench",
@@ -96,11 +96,12 @@ def run_command(
         backend=backend,
     )
     make_plan(request)  # names and options first, before the slow imports
+    from emobench.presenting import present
     from emobench.runner import run
 
     progress = make_progress(quiet)
     records = run(request, progress, environment.cache_dir())
-    _present(records, out / dataset / "report" if report else None, as_json, progress)
+    raise typer.Exit(present(records, out / dataset / "report" if report else None, as_json, progress))
 
 
 @app.command("score")
@@ -119,6 +120,7 @@ def score_command(
 ) -> None:
     """Score existing videos against ground truth, matched by file name. Trains nothing."""
     _prepare_process(threads)
+    from emobench.presenting import present
     from emobench.progress import make_progress
     from emobench.videos import score_folders
 
@@ -135,7 +137,7 @@ def score_command(
         progress=progress,
         cache_dir=environment.cache_dir(),
     )
-    _present(records, out / "videos" / "report" if report else None, as_json, progress)
+    raise typer.Exit(present(records, out / "videos" / "report" if report else None, as_json, progress))
 
 
 @app.command("report")
@@ -146,11 +148,18 @@ def report_command(
     quiet: Quiet = False,
 ) -> None:
     """Table on the terminal, CSV, LaTeX and one self-contained HTML page from run directories."""
+    from emobench.presenting import write_reports
     from emobench.progress import make_progress
     from emobench.store import find_runs, load_run
 
-    records = [load_run(directory) for path in runs for directory in find_runs(path)]
-    _write_reports(records, out, _names(formats), make_progress(quiet))
+    found = [load_run(directory) for path in runs for directory in find_runs(path)]
+    records = [record for record in found if record.run.status == "complete"]
+    for record in found:
+        if record not in records:
+            print(f"left out: {record.dir} is {record.run.status}, not complete", file=sys.stderr)
+    if not records:
+        raise UsageError("No complete run to report. Finish one: the same emobench run command does what is missing.")
+    write_reports(records, out, _names(formats), make_progress(quiet))
 
 
 @app.command("compare")
@@ -320,54 +329,13 @@ def _seeds(path: Path) -> list[Any]:
     return records
 
 
-def _present(records: Sequence[Any], report_dir: Path | None, as_json: bool, progress: Any) -> None:
-    """Print results (JSON or table), write the report, name the files to open, and exit 1 when a unit failed."""
-    if as_json:
-        runs = [
-            {
-                "dir": str(record.dir),
-                "method": record.run.method,
-                "dataset": record.run.dataset,
-                "status": record.run.status,
-                "metrics": {name: _result(result) for name, result in record.results.items()},
-            }
-            for record in records
-        ]
-        print(json.dumps({"runs": runs}, indent=1, sort_keys=True))
-    complete = [record for record in records if record.run.status == "complete"]
-    if report_dir is not None and complete:
-        _write_reports(complete, report_dir, [], progress, to_terminal=not as_json)
-    for record in complete:
-        progress.note(f"run {record.run.method} seed {record.run.seed}: {record.dir}")
-    failed = [record for record in records if record.run.status != "complete"]
-    for record in failed:
-        print(f"failed: {record.run.method} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
-    if failed:
-        raise typer.Exit(EXIT_FAILED)
-
-
-def _result(result: Any) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in result.__slots__}
-
-
-def _write_reports(
-    records: Sequence[Any], out: Path, formats: Sequence[str], progress: Any, *, to_terminal: bool = True
-) -> None:
-    from emobench import registry
-
-    names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
-    specs = sorted((registry.find("report", name) for name in names), key=lambda spec: bool(spec.suffix))
-    written = [registry.load_object(spec.factory)().write(records, out) for spec in specs if spec.suffix or to_terminal]
-    for path in (p for p in written if p is not None):
-        progress.note(f"open {path}")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: errors a user can act on become one line on stderr and their exit code."""
     try:
-        app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="emobench")
-    except typer.Exit as stop:
-        code = stop.exit_code
+        given = list(arguments) if arguments is not None else None
+        code: int = (
+            app(args=given, standalone_mode=False, prog_name="emobench") or EXIT_OK
+        )  # an Exit's code is returned
     except EmobenchError as error:
         print(f"emobench: {error}", file=sys.stderr)
         code = error.exit_code
@@ -383,8 +351,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = 130
     except BrokenPipeError:
         code = EXIT_OK
-    else:
-        return EXIT_OK
     return code
 
 

@@ -56,11 +56,14 @@ def compare_groups(
 
     Intervals and tests are over clips (or subjects, from ten on), never over seeds; the spread over seeds is
     reported beside them. A bare number as `tolerance` is a share of a's value. Holm corrects over `metrics`
-    (default: all). Raises UsageError for an empty group, different datasets, no clip in common or a metric
-    that neither side has.
+    (default: all). Raises UsageError for an empty group, an unfinished run, different datasets or ground truths,
+    no clip in common or a metric that neither side has.
     """
     if not a or not b:
         raise UsageError("Nothing to compare: name at least one run on each side.")
+    for record in (*a, *b):
+        if record.run.status != "complete":
+            raise UsageError(f"The run {record.dir} is {record.run.status}, not complete: run it again first.")
     datasets = {record.run.dataset for record in (*a, *b)}
     if len(datasets) > 1:
         raise UsageError(f"Runs on different datasets cannot be compared: {', '.join(sorted(datasets))}.")

@@ -85,6 +85,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     return {"commit": head.stdout.strip(), "dirty": bool(status.stdout.strip())}
 
 
+def device_name(device: str) -> str:
+    """What timings are keyed by: the GPU's or the processor's name."""
+    return _gpu(device) or cpu_model()
+
+
 def cpu_model() -> str:
     """The processor's marketing name where the system tells it."""
     info = Path("/proc/cpuinfo")

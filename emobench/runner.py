@@ -8,22 +8,19 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emobench import registry, weights
-from emobench.cache import ArrayCache, save_arrays, write_text, writing_folder
+from emobench.cache import ArrayCache, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
-from emobench.face.tracks import load_track
-from emobench.hashing import code_hash, hash_arrays, identity, short
+from emobench.hashing import code_hash, identity, short
 from emobench.judges import JudgeSet
-from emobench.media import read_audio, write_lossless, write_preview
 from emobench.planning import Plan, Request, Unit, build_dataset, make_plan
-from emobench.provenance import collect, without_folders
+from emobench.provenance import collect, device_name, without_folders
+from emobench.rendering import Place, render_missing
 from emobench.samples import prediction_sample, reference_sample
 from emobench.scoring import (
     BuiltMetric,
@@ -42,12 +39,9 @@ from emobench.types import (
     Clip,
     Context,
     Dataset,
-    Driving,
-    Image,
     Method,
     MetricContext,
     Progress,
-    Rendered,
     Result,
     Timing,
 )
@@ -167,9 +161,10 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
     with _stage(stages, "fit"):
         store.write("run.json", replace(info, status="fitting"))
         _fit(method, job, store)
+    where = Place(device=device_name(job.request.device), threads=job.request.threads)
     with _stage(stages, "render"):
         store.write("run.json", replace(info, status="rendering"))
-        _render_all(method, unit, job, store)
+        render_missing(method, unit.spec, job.test, job.references, store, where, job.progress)
     with _stage(stages, "score"):
         store.write("run.json", replace(info, status="scoring"))
         built, results = _score_all(unit, job, store)
@@ -239,76 +234,6 @@ def _fit(method: Method, job: Job, store: RunStore) -> None:
         store.prediction(clip.id, ".json").unlink(missing_ok=True)
     with writing_folder(store.checkpoint) as folder:
         method.save(folder)
-
-
-# ------------------------------------------------------------------ rendering
-
-
-def make_driving(clip: Clip, reference: Image) -> Driving:
-    """All that a method may see of a test clip: sound, transcript, tag, true head pose and camera."""
-    track = load_track(clip.extras["track"])
-    return Driving(
-        clip_id=clip.id,
-        subject=clip.subject,
-        audio=read_audio(clip.audio) if clip.audio else np.zeros(0, np.float32),
-        transcript=clip.transcript,
-        emotion=clip.emotion,
-        intensity=clip.intensity,
-        pose=track.pose,
-        camera=track.camera,
-        fps=clip.fps,
-        n_frames=clip.n_frames,
-        reference=reference,
-    )
-
-
-def _render_all(method: Method, unit: Unit, job: Job, store: RunStore) -> None:
-    missing = [clip for clip in job.test if not store.prediction(clip.id, ".json").exists()]
-    for clip in job.progress.track(missing, f"render {unit.label}"):
-        driving = make_driving(clip, job.references[clip.subject].reference)
-        if unit.spec.role == "oracle" and hasattr(method, "render_oracle"):
-            stream = method.render_oracle(driving, clip)
-        else:
-            stream = method.render(driving)
-        _store_prediction(method, stream, driving, store, job.request)
-
-
-def _store_prediction(
-    method: Method, stream: Iterator[Rendered], driving: Driving, store: RunStore, request: Request
-) -> None:
-    rendered = list(stream)
-    if len(rendered) != driving.n_frames:
-        raise InputError(f"{driving.clip_id}: the method gave {len(rendered)} frames, asked for {driving.n_frames}.")
-    frames = np.stack([item.frame for item in rendered])
-    expected = (driving.camera.height, driving.camera.width, 3)
-    if frames.shape[1:] != expected or frames.dtype != np.uint8:
-        raise InputError(f"{driving.clip_id}: frames are {frames.shape[1:]} {frames.dtype}, expected {expected} uint8.")
-    alpha = None
-    if all(item.alpha is not None for item in rendered):
-        alpha = np.stack([np.asarray(item.alpha, np.float32) for item in rendered])
-        save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha})
-    start = time.perf_counter()
-    audio = driving.audio if len(driving.audio) else None
-    write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
-    write_preview(store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
-    seconds = method.stage_seconds()
-    timing = Timing(
-        audio_seconds=seconds.get("audio", 0.0),
-        field_seconds=seconds.get("field", 0.0),
-        composite_seconds=seconds.get("composite", 0.0),
-        write_seconds=time.perf_counter() - start,
-        n_frames=len(frames),
-        width=driving.camera.width,
-        height=driving.camera.height,
-        device=request.device,
-        threads=request.threads,
-        precision="float32",
-    )
-    card: dict[str, Any] = {
-        "timing": timing if seconds else None,
-        "sha256": hash_arrays([frames, driving.audio, *([alpha] if alpha is not None else [])]),
-    }
-    store.write(f"predictions/{driving.clip_id}.json", card)  # last: its presence means the clip is complete
 
 
 # ------------------------------------------------------------------ scoring

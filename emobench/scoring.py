@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from emobench import registry
 from emobench.cache import ArrayCache, load_arrays, save_arrays
 from emobench.errors import EmobenchError, InputError, Unavailable, UnscoredError
-from emobench.hashing import hash_value
+from emobench.hashing import code_hash, hash_value
 from emobench.provenance import without_folders
 from emobench.stats import bootstrap_metric
 from emobench.store import RunStore, ScoreRow, read_json
@@ -51,7 +52,7 @@ class CachedFeatures:
             except UnscoredError as error:
                 return {"unscored": np.array(str(error))}
 
-        arrays = self.cache.get("features", f"{extractor.key()}|{sample.sha256}", make)
+        arrays = self.cache.get("features", f"{extractor.key()}|{sample.sha256}|{sample.fps}", make)
         if "unscored" in arrays:
             raise UnscoredError(str(arrays["unscored"]))
         return arrays
@@ -68,7 +69,7 @@ def build_metrics(specs: Iterable[MetricSpec], context: MetricContext) -> list[B
             continue
         try:
             metric = registry.load_object(spec.factory)(context)
-        except Unavailable as error:
+        except EmobenchError as error:
             built.append(BuiltMetric(spec=spec, metric=None, reason=without_folders(str(error))))
         else:
             built.append(BuiltMetric(spec=spec, metric=metric))
@@ -181,12 +182,20 @@ def stats_key(built: BuiltMetric, prediction_sha: str, timing: Timing | None, re
         {
             "metric": built.spec.name,
             "version": built.spec.version,
+            "code": _metric_code(built.spec.factory),
             "signature": built.signature,
             "prediction": prediction_sha,
             "timing": asdict(timing) if timing else None,
             "reference": reference_key,
         }
     )
+
+
+@lru_cache
+def _metric_code(factory: str) -> str:
+    """Hash of the package a metric's factory lives in: its neighbours' code decides values too."""
+    module = factory.partition(":")[0]
+    return code_hash([module.rpartition(".")[0] or module])
 
 
 def load_stats(store: RunStore, clip: str) -> dict[str, tuple[str, Stats]]:

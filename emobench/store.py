@@ -21,7 +21,6 @@ from emobench.errors import InputError, UsageError
 from emobench.types import Result
 
 SCHEMA = 1
-STATUSES = ("planned", "fitting", "rendering", "scoring", "complete", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,7 @@ class RunInfo:
     dataset: str
     seed: int
     identity: str
-    status: str
+    status: str  # planned, fitting, rendering, scoring, complete or failed
     config: Mapping[str, Any]
     passed: Sequence[str]
     preset: str

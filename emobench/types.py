@@ -252,12 +252,6 @@ class Metric(Protocol):
 # ------------------------------------------------------------------ what plugins are handed
 
 
-class Task(Protocol):
-    """One running step of a Progress display."""
-
-    def advance(self, amount: int = 1) -> None: ...
-
-
 class Progress(Protocol):
     """Long steps report here; see emobench.progress. Usage: `for x in progress.track(xs, "render"): …`."""
 

@@ -57,7 +57,7 @@ class FaceLocator:
         self._tracker: MediapipeLandmarks | None = None
 
     def __call__(self, sample: Sample, reference: Sample | None, features: Features) -> Sample:
-        """The sample with a track for boxes; its sha256 covers frames and landmarks. Raises UnscoredError, or Unavailable."""
+        """The sample with a track for boxes; its sha256 covers both. Raises UnscoredError or Unavailable."""
         owner = reference or sample
         if owner.frames.shape[:3] != sample.frames.shape[:3]:
             raise UnscoredError(

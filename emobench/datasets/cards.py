@@ -10,8 +10,8 @@ from pathlib import Path
 from emobench.hashing import hash_value, short
 from emobench.types import Clip
 
-from .recordings import ROLES, Plan, Preparation, Role, Segment, Usable
-from .tracking import VERSION, Box, ClipJob, WriteJob, clip_complete
+from .recordings import ROLES, Plan, Preparation, Role, Segment, Usable, View
+from .tracking import VERSION, ClipJob, WriteJob, clip_complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,28 +23,28 @@ class Planned:
 
 
 def planned_clips(
-    usable: Sequence[Usable], plan: Plan, boxes: Mapping[str, Box], preparation: Preparation, folder: Path
+    usable: Sequence[Usable], plan: Plan, views: Mapping[str, View], preparation: Preparation, folder: Path
 ) -> Planned:
     """Clips lie in `folder`/<id>-<key>; the key covers the files' bytes, the frames, the crop and the size."""
     clips: list[tuple[Role, Clip]] = []
     jobs = []
     for item in usable:
-        recording, box = item.recording, boxes[item.recording.id]
+        recording, view = item.recording, views[item.recording.id]
         segments = plan.get(recording.id, ())
         missing = []
         for number, segment in enumerate(segments):
             part = None if len(segments) == 1 else f"p{number:02d}"
-            clip = _clip(part, item, segment, box, preparation, folder)
+            clip = _clip(part, item, segment, view, preparation, folder)
             clips.append((segment.role, clip))
-            card = _card(clip, item, segment, box)
+            card = _card(clip, item, segment, view)
             home = _home(clip)
             if not clip_complete(home, card):
                 missing.append(ClipJob(folder=home, start=segment.start, stop=segment.stop, fps=clip.fps, card=card))
         if missing:
             jobs.append(
                 WriteJob(
-                    video=recording.video, audio=recording.audio, track=item.track, box=box,
-                    size_px=preparation.size_px, clips=tuple(missing),
+                    video=recording.video, audio=recording.audio, track=item.track, frame_size=view.frame_size,
+                    box=view.box, size_px=preparation.size_px, clips=tuple(missing),
                 )
             )  # fmt: skip
     return Planned(clips=tuple(clips), jobs=tuple(jobs))
@@ -56,10 +56,11 @@ def clips_of(planned: Planned) -> dict[Role, tuple[Clip, ...]]:
     return {role: tuple(clip for found, clip in ordered if found == role) for role in ROLES}
 
 
-def _clip(part: str | None, item: Usable, segment: Segment, box: Box, preparation: Preparation, folder: Path) -> Clip:
+def _clip(part: str | None, item: Usable, segment: Segment, view: View, preparation: Preparation, folder: Path) -> Clip:
     """`part` names one of several segments; a transcript of the whole recording then says nothing about it."""
     recording, tracked = item.recording, item.tracked
-    key = hash_value([VERSION, item.sha256, item.track.stem, segment.start, segment.stop, box, preparation.size_px])
+    what = [VERSION, item.sha256, item.track.stem, segment.start, segment.stop, view.box, preparation.size_px]
+    key = hash_value([*what, view.frame_size] if view.is_fitted(item) else what)
     clip_id = f"{recording.id}-{part}" if part else recording.id
     home = folder / f"{clip_id}-{short(key)}"
     return Clip(
@@ -75,11 +76,13 @@ def _home(clip: Clip) -> Path:
     return clip.extras["card"].parent
 
 
-def _card(clip: Clip, item: Usable, segment: Segment, box: Box) -> str:
+def _card(clip: Clip, item: Usable, segment: Segment, view: View) -> str:
     """What a reader of the clip's folder wants to know; no absolute path."""
     facts = {
         "id": clip.id, "source": item.recording.name, "source_sha256": item.sha256, "clip_sha256": clip.sha256,
-        "frames": [segment.start, segment.stop], "fps": clip.fps, "crop": list(box), "colour": item.tracked.colour,
+        "frames": [segment.start, segment.stop], "fps": clip.fps, "crop": list(view.box), "colour": item.tracked.colour,
         "notes": list(item.tracked.notes), "tracker": "mediapipe", "version": VERSION,
     }  # fmt: skip
+    if view.is_fitted(item):
+        facts["frame_size"] = list(view.frame_size)
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, indent=1)

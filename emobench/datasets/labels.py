@@ -39,7 +39,7 @@ def read_clips_csv(path: Path, root: Path) -> dict[Path, Label]:
                 where = f"{path.name}, line {reader.line_num}"
                 file = (row.get("file") or "").strip()
                 video = root / file
-                if not file or not video.is_file():
+                if not file or ".." in Path(file).parts or not video.is_file():
                     raise InputError(f"{where}: the file {file!r} does not exist below the data root.")
                 if video in labels:
                     raise InputError(f"{where}: {file!r} is listed twice.")

@@ -25,6 +25,10 @@ from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
 from .specs import MEAD
 
 _VIEWS = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
+_SOUGHT = (
+    "Looked for M003/video/front/angry/level_1/001.mp4 with M003/audio/angry/level_1/001.m4a, and flattened forms such "
+    "as M003/angry_level_1/001.mp4."
+)
 _SUBJECT = re.compile(r"[MW]\d{3}")
 # one file below a subject's folder: …/front/angry/level_1/001.mp4, …/angry_level_1/001.mp4, front_angry_level_1_001.mp4
 _FILE = re.compile(
@@ -88,6 +92,7 @@ class MeadDataset:
         for line in self._gaps:
             self.context.progress.note(f"mead: {line}")
         roles = readme_split(found, config)
+        refuse_untrainable(found, roles, config)
         self._prepared = prepare_recordings(
             self.name,
             recordings(found, set(roles), root),
@@ -147,10 +152,7 @@ def chosen_files(found: Sequence[MeadFile], config: MeadConfig, root: Path) -> l
     """Files of the configured subjects, emotions and levels. Raises InputError where that leaves no video."""
     videos = [f for f in found if f.kind == "mp4"]
     if not videos:
-        raise InputError(
-            f"No MEAD videos lie in {root}. Looked for M003/video/front/angry/level_1/001.mp4 and flattened forms such "
-            f"as M003/angry_level_1/001.mp4. {MEAD.obtain}"
-        )
+        raise InputError(f"No MEAD videos lie in {root}. {_SOUGHT} {MEAD.obtain}")
     present = sorted({f.subject for f in videos})
     absent = [s for s in config.subjects if s not in present]
     if absent:
@@ -193,6 +195,21 @@ def readme_split(found: Iterable[MeadFile], config: MeadConfig) -> dict[str, Rol
     return roles
 
 
+def refuse_untrainable(found: Iterable[MeadFile], roles: Mapping[str, Role], config: MeadConfig) -> None:
+    """Raises InputError, before hours of tracking, where a subject's recordings are too few to train on."""
+    own: dict[str, set[str]] = defaultdict(set)
+    for file in found:
+        if file.kind == "mp4":
+            own[file.subject].add(recording_id(file))
+    for subject, names in sorted(own.items()):
+        if not any(roles.get(name) == "train" for name in names):
+            raise InputError(
+                f"MEAD: all {len(names)} videos of {subject} are in the test split (the last {config.test_neutral} of "
+                f"neutral, {config.test_other} of every other emotion and level): nothing is left to train on. Add "
+                "recordings, choose others with --set dataset.subjects=[M003], or lower dataset.test_other."
+            )
+
+
 def recordings(found: Sequence[MeadFile], wanted: set[str], root: Path) -> list[Recording]:
     """Recordings of the wanted ids; the separate sound file is used where there is one, else the video's own sound."""
     sounds = {f.utterance: f.path for f in found if f.kind != "mp4"}
@@ -229,5 +246,6 @@ def _data_root(context: Context) -> Path:
     if root is None:
         raise InputError(f"The dataset 'mead' needs --data-root: a folder with M003, W009, …. {MEAD.obtain}")
     if not root.is_dir():
-        raise InputError(f"{root} is {'a file' if root.exists() else 'not there'}, expected a folder. {MEAD.obtain}")
+        what = "a file" if root.exists() else "not there"
+        raise InputError(f"{root} is {what}, expected a folder. {_SOUGHT} {MEAD.obtain}")
     return root.resolve()

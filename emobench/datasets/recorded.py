@@ -22,9 +22,10 @@ from emobench.hashing import hash_value, short
 from emobench.types import Clip, Context
 
 from .cards import clips_of, planned_clips
+from .framing import common_size, fitted_extent
 from .pool import run_jobs
-from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
-from .tracking import VERSION, Box, TrackJob, facts_path, load_facts, track_recording, write_clips
+from .recordings import Plan, Preparation, Recording, Role, Segment, Usable, View
+from .tracking import VERSION, TrackJob, facts_path, load_facts, track_recording, write_clips
 
 LANDMARKER = "mediapipe.face_landmarker"
 
@@ -59,8 +60,8 @@ def prepare_recordings(
         raise InputError(f"None of the {len(recordings)} recordings can be used: {shown}")
     plan = split(usable)
     _refuse_empty(dataset, plan, len(usable))
-    boxes, crop_notes = _boxes(usable, preparation)
-    planned = planned_clips(usable, plan, boxes, preparation, root / dataset)
+    views, crop_notes = _views(usable, preparation)
+    planned = planned_clips(usable, plan, views, preparation, root / dataset)
     for _ in run_jobs(write_clips, planned.jobs, f"{dataset}: write clips", context):
         pass
     notes = (*_grouped_notes(usable), *crop_notes)
@@ -123,24 +124,31 @@ def _refuse_empty(dataset: str, plan: Plan, n_usable: int) -> None:
             )
 
 
-def _boxes(usable: Sequence[Usable], preparation: Preparation) -> tuple[dict[str, Box], list[str]]:
-    """One static square crop per subject and frame size, by recording id."""
-    groups: dict[tuple[str, int, int], list[Usable]] = defaultdict(list)
+def _views(usable: Sequence[Usable], preparation: Preparation) -> tuple[dict[str, View], list[str]]:
+    """One static square crop and one frame size per subject, by recording id: one camera for all of its clips."""
+    groups: dict[str, list[Usable]] = defaultdict(list)
     for item in usable:
-        groups[item.recording.subject, item.tracked.width, item.tracked.height].append(item)
-    boxes: dict[str, Box] = {}
+        groups[item.recording.subject].append(item)
+    views: dict[str, View] = {}
     notes = []
-    for (subject, width, height), items in sorted(groups.items()):
-        extents = np.array([item.tracked.extent for item in items])
+    for subject, items in sorted(groups.items()):
+        sizes = [(item.tracked.width, item.tracked.height) for item in items]
+        width, height = size = common_size(sizes)
+        found = zip(items, sizes, strict=True)
+        extents = np.array([fitted_extent(item.tracked.extent, own, size) for item, own in found])
         low, high = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
         box = square_around(low, high, width, height, preparation.crop_margin)
-        boxes |= {item.recording.id: box for item in items}
+        views |= {item.recording.id: View(frame_size=size, box=box) for item in items}
         side = box[2] - box[0]
+        others = [f"{w}×{h}" for w, h in sizes if (w, h) != size]
+        if others:
+            kinds = ", ".join(dict.fromkeys(others))
+            notes.append(f"{subject}: {len(others)} of {len(items)} recordings ({kinds}) scaled to {width}×{height}")
         if side < (high - low).max():
             notes.append(f"{subject}: the head does not fit the largest square of {width}×{height} frames")
         if side < preparation.size_px:
             notes.append(f"{subject}: its crop of {side} px is enlarged to {preparation.size_px} px")
-    return boxes, notes
+    return views, notes
 
 
 def _grouped_notes(usable: Sequence[Usable]) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .tracking import Tracked
+from .framing import Size
+from .tracking import Box, Tracked
 
 Role = Literal["train", "val", "test"]
 ROLES: tuple[Role, ...] = ("train", "val", "test")
@@ -54,6 +55,18 @@ class Preparation:
     size_px: int
     crop_margin: float  # of the head's extent, on every side
     min_tracked: float  # share of frames that must show a face
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Which square of a recording's frames its clips show."""
+
+    frame_size: Size  # all recordings of a subject are brought to it
+    box: Box  # in pixels of such frames
+
+    def is_fitted(self, item: Usable) -> bool:
+        """Whether the recording's own frames have another size."""
+        return (item.tracked.width, item.tracked.height) != self.frame_size
 
 
 Plan = Mapping[str, Sequence[Segment]]  # segments by recording id; a recording that is not in it is left out

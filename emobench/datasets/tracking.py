@@ -24,6 +24,8 @@ from emobench.face.tracks import save_mask, save_track
 from emobench.media import MediaInfo, iterate_video, probe, read_audio, write_audio, write_lossless
 from emobench.types import SAMPLE_RATE_HZ, Camera, Floats, Image, Track
 
+from .framing import Size, fitted_image, fitted_track
+
 VERSION = 1  # raise when anything written here changes
 _EXTENT_PERCENTILES = (1.0, 99.0)  # of the head's outline over time: single wild frames do not widen the crop
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels
@@ -72,6 +74,7 @@ class WriteJob:
     video: Path
     audio: Path | None
     track: Path
+    frame_size: Size  # the subject's: frames of another size are fitted to it before the box is cut out
     box: Box
     size_px: int
     clips: tuple[ClipJob, ...]  # in order of time
@@ -104,7 +107,7 @@ def load_facts(path: Path) -> Tracked:
 def write_clips(job: WriteJob) -> None:
     """Writes each clip's folder atomically: video.mkv, audio.wav, track.npz, layers.npz, card.json."""
     arrays = load_arrays(job.track)
-    whole = _load_track(arrays)
+    whole = fitted_track(_load_track(arrays), job.frame_size)
     track, sound = to_track(whole), read_audio(job.audio or job.video)
     mesh = fill_gaps(whole.landmarks478, whole.valid)
     order: NDArray[np.int64] = arrays["order"]
@@ -112,7 +115,8 @@ def write_clips(job: WriteJob) -> None:
     position = job.clips[0].start
     for clip in job.clips:
         next(itertools.islice(frames, clip.start - position, clip.start - position), None)
-        pictures = (cropped_image(f, job.box, job.size_px) for f in itertools.islice(frames, clip.stop - clip.start))
+        own = itertools.islice(frames, clip.stop - clip.start)
+        pictures = (cropped_image(fitted_image(f, job.frame_size), job.box, job.size_px) for f in own)
         _write_clip(clip, pictures, _part(track, clip), mesh[clip.start : clip.stop], sound, job)
         position = clip.stop
 

@@ -2,7 +2,7 @@
 
 For a run on the `folder` dataset: correlation of predicted mouth opening (read from the rendered pixels) with the
 tracked one, per held-out clip, against the same with the predictions of other clips (other sound, same speaker),
-cut to the shorter of the two; paired bootstrap over clips. Prints one JSON object. Used for docs/measurements.
+cut to the shorter of the two (with a single clip: the prediction rotated in time); paired bootstrap over clips. Prints one JSON object. Used for docs/measurements.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     n = min(len(a), len(b))
     a, b = a[:n], b[:n]
     return 0.0 if a.std() < 1e-4 or b.std() < 1e-4 else float(np.corrcoef(a, b)[0, 1])
+
+
+def shifted(predicted: np.ndarray, tracked: np.ndarray) -> float:
+    """For a single clip: mean correlation over all rotations of the prediction by at least ten frames."""
+    return float(np.mean([correlation(np.roll(predicted, k), tracked) for k in range(10, len(tracked) - 9)]))
 
 
 def openings(run: Path, root: Path, sets: dict[str, object]) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
@@ -71,7 +76,9 @@ def main() -> None:
     count = len(names)
     own = [correlation(p, t) for p, t in zip(predicted, tracked, strict=True)]
     others = [
-        float(np.mean([correlation(predicted[j], tracked[i]) for j in range(count) if j != i])) if count > 1 else 0.0
+        float(np.mean([correlation(predicted[j], tracked[i]) for j in range(count) if j != i]))
+        if count > 1
+        else shifted(predicted[i], tracked[i])
         for i in range(count)
     ]
     difference = paired_bootstrap(others, own, None, seed=0)

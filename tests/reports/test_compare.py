@@ -33,6 +33,20 @@ def test_a_run_against_itself_is_equivalent_in_every_metric(make_run):
     assert all(row.delta == 0 and row.p == 1 for row in comparison.metrics.values())
 
 
+def test_an_unfinished_run_is_refused(make_run):
+    run = make_run()
+    with pytest.raises(UsageError, match="failed, not complete"):
+        compare_runs(run, replace(run, run=replace(run.run, status="failed")))
+
+
+def test_clips_of_one_name_but_other_ground_truth_are_refused(make_run):
+    run = make_run()
+    small, large = (replace(run, plan=[replace(row, sha256=size) for row in run.plan]) for size in ("64", "128"))
+    assert compare_runs(small, run).n_clips == len(run.plan)
+    with pytest.raises(UsageError, match="another ground truth"):
+        compare_runs(small, large)
+
+
 @pytest.mark.parametrize(
     ("metric", "amount", "verdict"),
     [("psnr", 2.0, "better"), ("psnr", -2.0, "worse"), ("lmd.mouth", -0.5, "better"), ("lmd.mouth", 0.5, "worse")],

@@ -33,6 +33,15 @@ PULSE = MethodSpec(
     presets={"strong": {"gain": 4.0}},
 )
 
+CRASH = MethodSpec(
+    name="sample_crash",
+    version="1",
+    summary="fails while training; shows what happens to the other units of a run",
+    factory="emobench_sample:Crash",
+    config="emobench_sample:PulseConfig",
+    code=("emobench_sample",),
+)
+
 BRIGHTNESS = MetricSpec(
     name="sample.brightness",
     version="1",
@@ -75,6 +84,13 @@ class Pulse:
 
     def stage_seconds(self) -> Mapping[str, float]:
         return {}
+
+
+class Crash(Pulse):
+    """A plugin with a fault."""
+
+    def fit(self, clips: Sequence[Clip]) -> None:
+        raise ZeroDivisionError("a fault in a plugin")
 
 
 class Brightness:

@@ -189,7 +189,7 @@ import numpy as np
 from emobench import environment, registry
 from emobench.config import resolve
 from emobench.progress import make_progress
-from emobench.runner import make_driving
+from emobench.rendering import make_driving
 from emobench.store import RunStore, load_run
 from emobench.subjects import load_subjects
 from emobench.types import Context

@@ -318,6 +318,21 @@ class TestFolder:
         dataset = folder(tmp_path / "in", tmp_path)
         assert ids(dataset, "train") + ids(dataset, "test") == ["a-mkv", "a-mp4"]
 
+    def test_a_copy_of_a_bad_file_is_not_reported_under_the_first_ones_name(self, tmp_path: Path) -> None:
+        for name in ("good", "better"):
+            video(tmp_path / f"in/{name}.mp4", n=6)
+        for name in ("bad", "worse"):
+            (tmp_path / f"in/{name}.mp4").write_bytes(b"nonsense" * 100)
+        listed = folder(tmp_path / "in", tmp_path).describe()["unusable"]
+        assert listed.count("bad.mp4") == listed.count("worse.mp4") == 1
+
+    def test_a_file_that_cannot_be_read_stops_before_the_split_changes(self, tmp_path: Path) -> None:
+        for name in "ab":
+            video(tmp_path / f"in/{name}.mp4", n=6)
+        (tmp_path / "in/c.mp4").symlink_to("nowhere.mp4")
+        with pytest.raises(InputError, match=r"c\.mp4 cannot be read"):
+            folder(tmp_path / "in", tmp_path).prepare()
+
     def test_missing_empty_and_hopeless_folders_are_input_errors(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="--data-root"):
             folder(None, tmp_path).prepare()
@@ -392,6 +407,21 @@ class TestMead:
         assert "non-commercial" in facts["licence"]
         large = next(c for c in dataset.split("train") if c.id == "M003-angry-level_3-001")
         assert read_video(large.video).frames.shape == (4, 32, 32, 3)  # type: ignore[arg-type]
+
+    def test_recordings_of_one_subject_share_one_camera_whatever_their_size(self, tmp_path: Path) -> None:
+        mead_tree(tmp_path / "MEAD")
+        dataset = mead(tmp_path / "MEAD", tmp_path, subjects=("M003",), **self.config)
+        clips = [c for role in ("train", "val", "test") for c in dataset.split(role)]  # type: ignore[arg-type]
+        tracks = {c.id: load_track(c.extras["track"]) for c in clips}
+        large, usual = tracks.pop("M003-angry-level_3-001"), tracks["M003-angry-level_3-002"]
+        assert {track.camera for track in tracks.values()} == {large.camera}
+        np.testing.assert_allclose(large.landmarks[0], usual.landmarks[0], atol=0.01)  # the same head, only larger
+        assert "1 of 12 recordings (1920×1080) scaled to 64×48" in dataset.describe()["notes"]
+
+    def test_a_subject_with_test_clips_only_is_refused_before_tracking(self, tmp_path: Path) -> None:
+        mead_tree(tmp_path / "MEAD")
+        with pytest.raises(InputError, match="all 4 videos of W009 are in the test split"):
+            mead(tmp_path / "MEAD", tmp_path, test_neutral=2, test_other=4, levels=(2,), emotions=("happy",)).prepare()
 
     def test_limits_apply_after_the_split(self, tmp_path: Path) -> None:
         mead_tree(tmp_path / "MEAD")

@@ -54,3 +54,18 @@ def test_plugin_method_and_metric_run(installed: tuple[Path, dict[str, str]]) ->
     weak, strong = json.loads(done.stdout)["runs"]
     assert weak["metrics"]["sample.brightness"]["value"] < strong["metrics"]["sample.brightness"]["value"]
     assert weak["metrics"]["psnr"]["value"] > strong["metrics"]["psnr"]["value"]
+
+
+def test_a_crashing_method_fails_alone_and_says_where(installed: tuple[Path, dict[str, str]]) -> None:
+    root, _ = installed
+    done = call(
+        installed, "run", "-m", "sample_crash,sample_pulse", "-d", "puppet-tiny", "--no-references",
+        "--metrics", "psnr", "--json", "--no-report",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "ZeroDivisionError: a fault in a plugin" in done.stderr
+    crashed, fine = json.loads(done.stdout)["runs"]
+    assert (crashed["status"], fine["status"]) == ("failed", "complete")
+    assert "ZeroDivisionError" in (root / crashed["dir"] / "traceback.txt").read_text()
+    assert not list((root / crashed["dir"]).glob("checkpoint*"))

@@ -104,6 +104,14 @@ def test_failed_folder_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folder_replaces_an_older_one_and_leaves_no_other(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with writing_folder(tmp_path / "checkpoint") as folder:
+            (folder / f"{content}.txt").write_text(content)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
+    assert [p.name for p in (tmp_path / "checkpoint").iterdir()] == ["new.txt"]
+
+
 def test_array_cache_makes_each_key_once_and_heals_damage(tmp_path: Path) -> None:
     cache, calls = ArrayCache(tmp_path), []
 

@@ -14,7 +14,6 @@ from emobench.media import write_audio, write_lossless
 from emobench.methods import references
 from emobench.methods.emohead import method as method_module
 from emobench.methods.emohead.method import EmoHead
-from emobench.methods.emohead.synth import gentle_sway, synthesise
 from emobench.types import SAMPLE_RATE_HZ, Clip, Context, Driving, Method
 
 from .conftest import CAMERA, FPS, corpus, poses, small_config, speak
@@ -161,43 +160,6 @@ def test_training_clips_that_cannot_be_used_are_named(clips: list[Clip], context
         EmoHead(QUICK, context).fit([clips[0], replace(clips[1], extras={})])
     with pytest.raises(InputError, match=r"clip-1: the track has"):
         EmoHead(QUICK, context).fit([clips[0], replace(clips[1], n_frames=3)])
-
-
-# ------------------------------------------------------------------ synth
-
-
-def synth(method: EmoHead, intensity: float = 1.0, **options: object) -> np.ndarray:
-    audio = speak("happy", 3, "ann", np.random.default_rng(3), 30).audio
-    values = {"transcript": None, "rest": poses(1), "camera": CAMERA, "fps": FPS}
-    frames = synthesise(method, audio, "happy", intensity, **(values | options))  # type: ignore[arg-type]
-    return np.stack([item.alpha for item in frames if item.alpha is not None])
-
-
-def test_synth_covers_the_sound_and_follows_the_intensity(emohead: EmoHead) -> None:
-    weak, strong = synth(emohead, 0.34), synth(emohead, 1.0)
-    assert weak.shape == strong.shape == (30, 5)
-    assert np.abs(strong - weak).max() > 1e-3
-
-
-def test_synth_refuses_what_it_cannot_do(emohead: EmoHead) -> None:
-    with pytest.raises(UsageError, match="out of range"):
-        synth(emohead, -0.5)
-    with pytest.raises(UsageError, match="Unknown subject 'zoe'"):
-        synth(emohead, subject="zoe")
-    with pytest.raises(InputError, match="4 frames, the sound needs 30"):
-        synth(emohead, pose=poses(4))
-
-
-def test_the_sway_is_gentle_smooth_rotation_and_follows_its_seed() -> None:
-    one, two, other = (gentle_sway(poses(1), 200, FPS, np.random.default_rng(seed)) for seed in (0, 0, 1))
-    np.testing.assert_allclose(
-        one.rotation @ one.rotation.transpose(0, 2, 1), np.tile(np.eye(3), (200, 1, 1)), atol=1e-5
-    )
-    angle = np.degrees(np.arccos(np.clip((np.trace(one.rotation, axis1=1, axis2=2) - 1) / 2, -1, 1)))
-    assert 1 < angle.mean() < 10
-    assert np.abs(np.diff(one.rotation, axis=0)).max() < 0.05
-    np.testing.assert_array_equal(one.rotation, two.rotation)
-    assert np.abs(one.rotation - other.rotation).max() > 1e-3
 
 
 # ------------------------------------------------------------------ references

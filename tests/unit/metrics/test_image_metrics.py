@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emobench.errors import UnscoredError
+from emobench.errors import Unavailable, UnscoredError
 from emobench.judges.augment import blur
 from emobench.metrics.image import Psnr, PsnrFace, PsnrMouth, Ssim
 
@@ -87,7 +87,7 @@ def test_a_face_off_the_frame_is_unscored(cartoon, reference, context, features)
 
 def test_a_face_box_without_track_and_tracker_names_the_command(cartoon, reference, context, features):
     untracked = replace(reference, track=None)
-    with pytest.raises(UnscoredError, match="emobench weights fetch mediapipe"):
+    with pytest.raises(Unavailable, match="emobench weights fetch mediapipe"):
         PsnrFace(context).measure(cartoon.as_prediction(reference), untracked, features)
 
 

@@ -1,0 +1,108 @@
+"""Renders what a run still misses: Driving in, lossless frames, preview, α and timing out. Knows no method.
+
+A clip's JSON card is written last: its presence means that the clip is complete.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emobench.cache import save_arrays
+from emobench.errors import InputError
+from emobench.face.tracks import load_track
+from emobench.hashing import hash_arrays
+from emobench.media import read_audio, write_lossless, write_preview
+from emobench.store import RunStore
+from emobench.subjects import SubjectCard
+from emobench.types import Clip, Driving, Image, Method, MethodSpec, Progress, Rendered, Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where frames are rendered: the processor or GPU by its name, and how many threads."""
+
+    device: str
+    threads: int
+
+
+def make_driving(clip: Clip, reference: Image) -> Driving:
+    """All that a method may see of a test clip: sound, transcript, tag, true head pose and camera."""
+    track = load_track(clip.extras["track"])
+    return Driving(
+        clip_id=clip.id,
+        subject=clip.subject,
+        audio=read_audio(clip.audio) if clip.audio else np.zeros(0, np.float32),
+        transcript=clip.transcript,
+        emotion=clip.emotion,
+        intensity=clip.intensity,
+        pose=track.pose,
+        camera=track.camera,
+        fps=clip.fps,
+        n_frames=clip.n_frames,
+        reference=reference,
+    )
+
+
+def render_missing(
+    method: Method,
+    spec: MethodSpec,
+    clips: Sequence[Clip],
+    subjects: Mapping[str, SubjectCard],
+    store: RunStore,
+    where: Place,
+    progress: Progress,
+) -> None:
+    """Render every clip that has no complete prediction. Raises InputError where a method breaks its protocol."""
+    missing = [clip for clip in clips if not store.prediction(clip.id, ".json").exists()]
+    for clip in progress.track(missing, f"render {spec.name}"):
+        driving = make_driving(clip, subjects[clip.subject].reference)
+        if spec.role == "oracle" and hasattr(method, "render_oracle"):
+            stream = method.render_oracle(driving, clip)
+        else:
+            stream = method.render(driving)
+        _store_prediction(method, stream, driving, store, where)
+
+
+def _store_prediction(
+    method: Method, stream: Iterator[Rendered], driving: Driving, store: RunStore, where: Place
+) -> None:
+    rendered = list(stream)
+    if len(rendered) != driving.n_frames:
+        raise InputError(f"{driving.clip_id}: the method gave {len(rendered)} frames, asked for {driving.n_frames}.")
+    frames = np.stack([item.frame for item in rendered])
+    expected = (driving.camera.height, driving.camera.width, 3)
+    if frames.shape[1:] != expected or frames.dtype != np.uint8:
+        raise InputError(f"{driving.clip_id}: frames are {frames.shape[1:]} {frames.dtype}, expected {expected} uint8.")
+    given = [np.asarray(item.alpha, np.float32) for item in rendered if item.alpha is not None]
+    if given and len(given) != len(rendered):
+        raise InputError(f"{driving.clip_id}: the method gave α for {len(given)} of {len(rendered)} frames.")
+    alpha = np.stack(given) if given else None
+    if alpha is not None:
+        save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha})
+    start = time.perf_counter()
+    audio = driving.audio if len(driving.audio) else None
+    write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
+    write_preview(store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
+    seconds = method.stage_seconds()
+    timing = Timing(
+        audio_seconds=seconds.get("audio", 0.0),
+        field_seconds=seconds.get("field", 0.0),
+        composite_seconds=seconds.get("composite", 0.0),
+        write_seconds=time.perf_counter() - start,
+        n_frames=len(frames),
+        width=driving.camera.width,
+        height=driving.camera.height,
+        device=where.device,
+        threads=where.threads,
+        precision="float32",
+    )
+    card: dict[str, Any] = {
+        "timing": timing if seconds else None,
+        "sha256": hash_arrays([frames, driving.audio, *([alpha] if alpha is not None else [])]),
+    }
+    store.write(f"predictions/{driving.clip_id}.json", card)
