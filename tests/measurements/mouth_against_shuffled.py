@@ -2,7 +2,8 @@
 
 For a run on the `folder` dataset: correlation of predicted mouth opening (read from the rendered pixels) with the
 tracked one, per held-out clip, against the same with the predictions of other clips (other sound, same speaker),
-cut to the shorter of the two (with a single clip: the prediction rotated in time); paired bootstrap over clips. Prints one JSON object. Used for docs/measurements.
+cut to the shorter of the two; with a single clip, the prediction rotated in time. Paired bootstrap over clips.
+Prints one JSON object. Used for docs/measurements.
 """
 
 from __future__ import annotations
