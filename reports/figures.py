@@ -115,7 +115,7 @@ def score_frame(rows: Sequence[MethodRow]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(lines, columns=["label", "clip", "emotion", "metric", "value"])
     keys = ["label", "clip", "emotion", "metric"]
-    return frame.groupby(keys, sort=False, as_index=False)["value"].mean()
+    return frame.groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def palette(rows: Sequence[MethodRow]) -> dict[str, str]:
