@@ -322,10 +322,12 @@ def _seeds(path: Path) -> list[Any]:
     """The runs at `path`: one, or those of several seeds. Raises UsageError where they differ in more than the seed."""
     from emobench.store import find_runs, load_run
 
-    records = [load_run(directory) for directory in find_runs(path)]
+    found = [load_run(directory) for directory in find_runs(path)]
+    records = [record for record in found if record.run.status == "complete"] or found
     kinds = {json.dumps([r.run.method, r.run.dataset, r.run.config, r.run.split_hash], sort_keys=True) for r in records}
     if len(kinds) > 1 or len({r.run.seed for r in records}) < len(records):
-        raise UsageError(f"{path} holds {len(records)} runs that differ in more than the seed. Name one run directory.")
+        names = ", ".join(record.dir.name for record in records[:6])
+        raise UsageError(f"{path} holds runs that differ in more than the seed ({names}). Name one run directory.")
     return records
 
 

@@ -261,10 +261,12 @@ def render_table(comparison: Comparison) -> Table:
         pad_edge=False,
     )
     table.add_column("metric", no_wrap=True)
-    for heading in ("a", "b", "Δ = b − a", "p", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    for heading, width in (("a", 7), ("b", 7), ("Δ = b − a", 9), ("p", 5), ("n", 2)):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("verdict", no_wrap=True, min_width=12)
     for row in comparison.metrics.values():
+        if row.a is None and row.b is None:
+            continue  # its reason stands beneath
         delta = Text("–" if row.delta is None else f"{row.delta:+.3g}")
         if row.ci_low is not None and row.ci_high is not None:
             delta.append(f"\n{row.ci_low:+.3g} … {row.ci_high:+.3g}", style="dim")

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from emobench import registry
+from emobench import registry, weights
 from emobench.config import applicable, parse_sets, read_config, resolve
-from emobench.errors import UsageError, suggest
+from emobench.errors import Unavailable, UsageError, suggest
 from emobench.types import Context, Dataset, DatasetSpec, MethodSpec, MetricSpec
 
 DATASET_PREFIX = "dataset."
+BACKENDS = ("auto", "torch", "numba")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ class Plan:
 
 def make_plan(request: Request) -> Plan:
     """Resolve and validate names, presets and configuration. Raises UsageError before anything is computed."""
+    if request.backend not in BACKENDS:
+        raise UsageError(f"Unknown backend {request.backend!r}. Choose {', '.join(BACKENDS)}.")
     dataset_spec: DatasetSpec = registry.find("dataset", request.dataset)
     _require_modules(dataset_spec)
     stored = read_config(request.config_file) if request.config_file else {}
@@ -94,7 +97,7 @@ def make_plan(request: Request) -> Plan:
         dataset_spec=dataset_spec,
         dataset_config=dataset_config,
         units=units,
-        metrics=[find_metric(name) for name in request.metrics] or all_metrics(),
+        metrics=_usable([find_metric(name) for name in request.metrics]) or all_metrics(),
     )
 
 
@@ -103,6 +106,8 @@ def build_dataset(plan: Plan, context: Context) -> Dataset:
     spec = plan.dataset_spec
     if spec.needs_root and context.data_root is None:
         raise UsageError(f"Dataset {spec.name!r} needs --data-root DIR. {spec.obtain}".strip())
+    if not spec.needs_root and context.data_root is not None:
+        raise UsageError(f"Dataset {spec.name!r} is made here and takes no --data-root.")
     dataset: Dataset = registry.load_object(spec.factory)(plan.dataset_config, context)
     return dataset
 
@@ -114,6 +119,15 @@ def find_metric(name: str) -> MetricSpec:
         raise UsageError(suggest("metric", name, known))
     spec: MetricSpec = registry.find("metric", name)
     return spec
+
+
+def _usable(named: Sequence[MetricSpec]) -> Sequence[MetricSpec]:
+    """The metrics a user named. Raises Unavailable, before anything is trained, where not one of them can be had."""
+    missing = [weight for spec in named for weight in spec.weights if not weights.is_present(weight)]
+    if named and all(any(not weights.is_present(weight) for weight in spec.weights) for spec in named):
+        fetch = " ".join(dict.fromkeys(missing))
+        raise Unavailable(f"None of the metrics asked for has its weights. Fetch: emobench weights fetch {fetch}")
+    return named
 
 
 def all_metrics() -> list[MetricSpec]:

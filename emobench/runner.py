@@ -146,6 +146,7 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
     note = job.progress.note
     note(f"\n{unit.label}, seed {unit.seed} → {store.dir}")
     stages: dict[str, float] = {}
+    before = _finished(store, job.test)
     store.write("plan.json", [_plan_row(clip) for clip in job.test])
     save_subjects(store.dir, job.references)
     context = Context(
@@ -167,10 +168,13 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
         render_missing(method, unit.spec, job.test, job.references, store, where, job.progress)
     with _stage(stages, "score"):
         store.write("run.json", replace(info, status="scoring"))
-        built, results = _score_all(unit, job, store)
-    store.write_results(results, stages)
+        built, results = _score_all(unit, job, store, before)
     used = {name for item in built if item.metric is not None for name in item.spec.weights}
     found = {name: weights.sha256_of(name) for name in sorted(used)}
+    if before is not None:  # metrics that were not asked for this time keep their scores
+        results = {name: value for name, value in before.results.items() if name not in results} | results
+        found = before.provenance.get("weights", {}) | found
+    store.write_results(results, stages)
     store.write("provenance.json", collect(job.request.device, job.request.threads, found))
     store.write("run.json", replace(info, status="complete", judge_report=job.judges.report()))
 
@@ -239,7 +243,19 @@ def _fit(method: Method, job: Job, store: RunStore) -> None:
 # ------------------------------------------------------------------ scoring
 
 
-def _score_all(unit: Unit, job: Job, store: RunStore) -> tuple[list[BuiltMetric], dict[str, Result]]:
+def _finished(store: RunStore, test: Sequence[Clip]) -> RunRecord | None:
+    """The run as it stood, where it was complete and nothing has to be rendered again."""
+    try:
+        record = load_run(store.dir)
+    except InputError:
+        return None
+    rendered = all(store.prediction(clip.id, ".json").exists() for clip in test)
+    return record if rendered and record.run.status == "complete" else None
+
+
+def _score_all(
+    unit: Unit, job: Job, store: RunStore, before: RunRecord | None
+) -> tuple[list[BuiltMetric], dict[str, Result]]:
     context = MetricContext(
         judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
     )
@@ -248,7 +264,9 @@ def _score_all(unit: Unit, job: Job, store: RunStore) -> tuple[list[BuiltMetric]
     clips: list[ClipScores] = []
     for clip in job.progress.track(job.test, f"score {unit.label}"):
         clips.append(_score_one(clip, built, store, features))
-    store.write_scores([row for clip_scores in clips for row in clip_scores.rows()])
+    asked = {item.spec.name for item in built}
+    kept = [row for row in before.scores if row.metric not in asked] if before else []
+    store.write_scores(kept + [row for clip_scores in clips for row in clip_scores.rows()])
     return built, {item.spec.name: aggregate(item, clips) for item in built}
 
 

@@ -13,7 +13,7 @@ from emobench.config import resolve
 from emobench.errors import InputError, UsageError
 from emobench.media import read_audio, write_preview
 from emobench.runner import set_threads
-from emobench.store import RunStore, load_run
+from emobench.store import RunStore, find_runs, load_run
 from emobench.subjects import SubjectCard, load_subjects, sway
 from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Method, Progress
 
@@ -46,6 +46,7 @@ def synthesise(
     cache_dir: Path,
 ) -> Synthesis:
     """Write `output` (mp4 with sound). Raises UsageError on an unknown subject or tag, InputError on bad sound."""
+    checkpoint = _one_run(checkpoint)
     record = load_run(checkpoint)
     store = RunStore(checkpoint)
     if not store.checkpoint.is_dir():
@@ -83,6 +84,14 @@ def synthesise(
         clip_seconds=n_frames / card.fps,
         work_seconds=time.perf_counter() - start,
     )
+
+
+def _one_run(path: Path) -> Path:
+    """The run directory itself, or the only one below a folder."""
+    found = find_runs(path)
+    if len(found) > 1:
+        raise UsageError(f"{path} holds {len(found)} runs ({', '.join(run.name for run in found[:6])}). Name one.")
+    return found[0]
 
 
 def _subject(cards: dict[str, SubjectCard], name: str) -> SubjectCard:

@@ -139,6 +139,18 @@ def test_deleted_prediction_is_the_only_thing_made_again(finished: tuple[Path, d
     assert {path.name: path.read_bytes() for path in folder.glob("*.mkv")} == content
 
 
+def test_scoring_one_metric_again_keeps_the_others(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, data = finished
+    run = root / runs_by_method(data)["static"]["dir"]
+    before = {name: (run / name).read_text() for name in ("results.json", "scores.jsonl")}
+    done = emobench(
+        root, "run", "-m", "static", "-d", "puppet-tiny", "--no-references", "--metrics", "ssim", "--no-report"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((run / "results.json").read_text())["metrics"] == json.loads(before["results.json"])["metrics"]
+    assert sorted((run / "scores.jsonl").read_text().splitlines()) == sorted(before["scores.jsonl"].splitlines())
+
+
 def test_killed_run_resumes(finished: tuple[Path, dict[str, Any]]) -> None:
     root, _ = finished
     command = [sys.executable, "-m", "emobench", "run", "-m", "emohead", "-d", "puppet-tiny", *QUICK, "--seed", "7"]
