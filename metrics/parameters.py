@@ -6,6 +6,7 @@ trackers, or over different coefficient sets, are not comparable: the clip's det
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ VERSION = "1"
 POSE_WORDS = ("pose", "head")  # head rotation is handed to methods, so it is no part of the expression
 
 
-class _AlphaError:
+class _AlphaError(ABC):
     """Mean absolute error over a chosen group of coefficients; lower is better, 0 is perfect."""
 
     group = ""
@@ -29,9 +30,9 @@ class _AlphaError:
     def __init__(self, context: MetricContext) -> None:
         del context
 
+    @abstractmethod
     def choose(self, track: Track) -> NDArray[np.bool_]:
         """(K,) the coefficients that count."""
-        raise NotImplementedError
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
         """Raises UnscoredError where either side has no α, or their shapes differ."""
