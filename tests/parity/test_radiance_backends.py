@@ -122,13 +122,18 @@ def test_loss_and_all_gradients_match_autograd(scene: dict, layout: GridLayout) 
 
 
 def test_rendering_in_waves_matches_the_reference_where_no_ray_ends_early(scene: dict, layout: GridLayout) -> None:
-    if not scene["exact"]:
-        pytest.skip("float32 rounding may move a sample over a cell's edge")
     arguments = (scene["rays"], scene["skip"], scene["table"], scene["decoder"], layout, STEP_MM, 30)
     fast = NumbaOperations().render(*arguments, 0.0)
     plain = TorchOperations().render(*arguments, 0.0)
     for left, right in zip(fast, plain, strict=True):
-        np.testing.assert_allclose(left, right, **TIGHT)
+        if scene["exact"]:
+            np.testing.assert_allclose(left, right, **TIGHT)
+        else:
+            # rounding moves samples over cell edges, and in this random grid every fifth cell is an island: measured,
+            # 16 % of the rays gain or lose a sample; all others agree to the last float32 digits
+            difference = np.abs(np.asarray(left) - np.asarray(right))
+            assert np.median(difference) < 1e-5
+            assert (difference > 1e-4).mean() < 0.25
 
 
 def test_ending_rays_early_changes_them_by_at_most_the_light_that_was_left(scene: dict, layout: GridLayout) -> None:
