@@ -65,6 +65,7 @@ def run_command(
     metrics: Metrics = "",
     sets: Sets = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML with sections method: and dataset:.")] = None,
+    split: Annotated[str, typer.Option("--split", help="Clips to score: test, or another with frames.")] = "test",
     seed: Annotated[int, typer.Option("--seed", help="First seed.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds.")] = 1,
     references: Annotated[bool, typer.Option(help="Also run ground truth and trivial references.")] = True,
@@ -94,14 +95,15 @@ def run_command(
         device=_device(device),
         threads=threads or environment.thread_count(),
         backend=backend,
+        split=split,
     )
-    make_plan(request)  # names and options first, before the slow imports
+    plan = make_plan(request)  # names and options first, before the slow imports
     from emobench.presenting import present
     from emobench.runner import run
 
     progress = make_progress(quiet)
     records = run(request, progress, environment.cache_dir())
-    raise typer.Exit(present(records, out / dataset / "report" if report else None, as_json, progress))
+    raise typer.Exit(present(records, out / plan.material / "report" if report else None, as_json, progress))
 
 
 @app.command("score")

@@ -15,6 +15,7 @@ from emobench.errors import Unavailable, UsageError, suggest
 from emobench.types import Context, Dataset, DatasetSpec, MethodSpec, MetricSpec
 
 DATASET_PREFIX = "dataset."
+SCORED_SPLIT = "test"
 BACKENDS = ("auto", "torch", "numba")
 
 
@@ -35,6 +36,7 @@ class Request:
     threads: int = 1
     backend: str = "auto"
     protocol: str = "strict"
+    split: str = SCORED_SPLIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class Plan:
     dataset_config: BaseModel
     units: Sequence[Unit]
     metrics: Sequence[MetricSpec]
+    material: str  # the dataset's name, with the split where it is not the test split: names folders and tables
 
 
 def make_plan(request: Request) -> Plan:
@@ -66,6 +69,7 @@ def make_plan(request: Request) -> Plan:
     if request.backend not in BACKENDS:
         raise UsageError(f"Unknown backend {request.backend!r}. Choose {', '.join(BACKENDS)}.")
     dataset_spec: DatasetSpec = registry.find("dataset", request.dataset)
+    _check_split(dataset_spec, request.split)
     _require_modules(dataset_spec)
     stored = read_config(request.config_file) if request.config_file else {}
     sets = parse_sets(request.sets)
@@ -98,7 +102,15 @@ def make_plan(request: Request) -> Plan:
         dataset_config=dataset_config,
         units=units,
         metrics=_usable([find_metric(name) for name in request.metrics]) or all_metrics(),
+        material=dataset_spec.name if request.split == SCORED_SPLIT else f"{dataset_spec.name}-{request.split}",
     )
+
+
+def _check_split(spec: DatasetSpec, split: str) -> None:
+    """Methods learn from train: scores on it would say nothing."""
+    scored = [name for name in spec.splits if name != "train"]
+    if split not in scored:
+        raise UsageError(f"Dataset {spec.name!r} has no split {split!r} to score. Choose {', '.join(scored)}.")
 
 
 def build_dataset(plan: Plan, context: Context) -> Dataset:

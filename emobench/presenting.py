@@ -35,13 +35,17 @@ def present(records: Sequence[RunRecord], report_dir: Path | None, as_json: bool
     if report_dir is not None and complete:
         write_reports(complete, report_dir, [], progress, to_terminal=not as_json)
     for record in complete:
-        progress.note(f"run {record.run.method} seed {record.run.seed}: {record.dir}")
+        progress.note(f"run {_label(record)} seed {record.run.seed}: {record.dir}")
     failed = [record for record in records if record.run.status != "complete"]
     for record in failed:
-        print(f"failed: {record.run.method} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
+        print(f"failed: {_label(record)} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
     if failed:
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _label(record: RunRecord) -> str:
+    return "/".join(name for name in (record.run.method, record.run.preset) if name)
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from emobench.cache import ArrayCache, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
 from emobench.hashing import code_hash, identity, short
 from emobench.judges import JudgeSet
-from emobench.planning import Plan, Request, Unit, build_dataset, make_plan
+from emobench.planning import SCORED_SPLIT, Plan, Request, Unit, build_dataset, make_plan
 from emobench.provenance import collect, device_name, without_folders
 from emobench.rendering import Place, render_missing
 from emobench.samples import prediction_sample, reference_sample
@@ -78,9 +78,7 @@ def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord
     dataset = build_dataset(plan, context)
     _check_writable(request.out)
     dataset.prepare()
-    train, test = list(dataset.split("train")), list(dataset.split("test"))
-    if not test:
-        raise InputError(f"Dataset {plan.dataset_spec.name!r} has no test clips after preparation.")
+    train, test = list(dataset.split("train")), _scored_clips(dataset, request.split)
     job = Job(
         request=request,
         plan=plan,
@@ -95,6 +93,17 @@ def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord
     return [_run_unit(unit, job) for unit in plan.units]
 
 
+def _scored_clips(dataset: Dataset, split: str) -> list[Clip]:
+    """The clips of the split that is rendered and scored. Raises InputError where there is nothing to score."""
+    clips = list(dataset.split(split))
+    if not clips:
+        raise InputError(f"Dataset {dataset.name!r} has no {split} clips after preparation.")
+    without = sum(clip.video is None for clip in clips)
+    if without:
+        raise InputError(f"{without} of {len(clips)} {split} clips of {dataset.name!r} have no frames to score.")
+    return clips
+
+
 def set_threads(threads: int) -> None:
     """Use this many threads in torch and numba (numba: at most what the process started with)."""
     import numba
@@ -105,15 +114,18 @@ def set_threads(threads: int) -> None:
     numba.set_num_threads(min(threads, most))
 
 
-def unit_identity(unit: Unit, split_hash: str, backend: str) -> str:
+def unit_identity(unit: Unit, split_hash: str, backend: str, split: str = SCORED_SPLIT) -> str:
     """method + version + code + resolved config + split + seed; workers and device are not part of it.
 
     A backend that was asked for is: its arithmetic and its speed differ. "auto" is the method's own choice.
+    `split_hash` covers train, val and test; another scored split than test is named beside it.
     """
     chosen = {} if backend == "auto" else {"backend": backend}
+    scored = {} if split == SCORED_SPLIT else {"scored": split}
     return identity(
         {
             **chosen,
+            **scored,
             "method": unit.spec.name,
             "version": unit.spec.version,
             "code": code_hash(unit.spec.code),
@@ -125,8 +137,8 @@ def unit_identity(unit: Unit, split_hash: str, backend: str) -> str:
 
 
 def _run_unit(unit: Unit, job: Job) -> RunRecord:
-    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend)
-    store = RunStore(job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key))
+    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend, job.request.split)
+    store = RunStore(job.request.out / job.plan.material / unit.label.replace("/", "-") / short(key))
     with store.locked():
         info = _describe(unit, job, key)
         try:
@@ -161,7 +173,7 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
     method: Method = registry.load_object(unit.spec.factory)(unit.config, context)
     with _stage(stages, "fit"):
         store.write("run.json", replace(info, status="fitting"))
-        _fit(method, job, store)
+        _fit(method, unit, job, store)
     where = Place(device=device_name(job.request.device), threads=job.request.threads)
     with _stage(stages, "render"):
         store.write("run.json", replace(info, status="rendering"))
@@ -197,7 +209,7 @@ def _describe(unit: Unit, job: Job, key: str) -> RunInfo:
         method=unit.spec.name,
         method_version=unit.spec.version,
         role=unit.spec.role,
-        dataset=job.plan.dataset_spec.name,
+        dataset=job.plan.material,
         seed=unit.seed,
         identity=short(key),
         status="planned",
@@ -224,7 +236,7 @@ def _plan_row(clip: Clip) -> PlanRow:
     )
 
 
-def _fit(method: Method, job: Job, store: RunStore) -> None:
+def _fit(method: Method, unit: Unit, job: Job, store: RunStore) -> None:
     if store.checkpoint.is_dir():
         try:
             method.load(store.checkpoint)
@@ -233,11 +245,27 @@ def _fit(method: Method, job: Job, store: RunStore) -> None:
         else:
             job.progress.note("checkpoint found: not training again")
             return
-    method.fit(job.train)
+    if not _load_sibling(method, unit, job):
+        method.fit(job.train)
     for clip in job.test:  # what an earlier checkpoint rendered is no prediction of this one
         store.prediction(clip.id, ".json").unlink(missing_ok=True)
     with writing_folder(store.checkpoint) as folder:
         method.save(folder)
+
+
+def _load_sibling(method: Method, unit: Unit, job: Job) -> bool:
+    """Whether the same training, scored on the test split, lies beside this run: then it is loaded, not repeated."""
+    if job.request.split == SCORED_SPLIT:
+        return False
+    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend)
+    folder = job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key)
+    checkpoint = RunStore(folder).checkpoint
+    try:
+        method.load(checkpoint)
+    except (InputError, OSError):
+        return False
+    job.progress.note(f"trained already: {folder}")
+    return True
 
 
 # ------------------------------------------------------------------ scoring

@@ -104,7 +104,26 @@ class Clip:
     fps: float
     n_frames: int
     sha256: str  # of the recipe (procedural) or of the file's bytes
-    extras: Mapping[str, Path] = field(default_factory=dict)  # "track", "layers": see emobench.face.tracks
+    extras: Mapping[str, Path] = field(default_factory=dict)  # "track", "layers": see emobench.face.tracks; "scene"
+    voice_emotion: str | None = None  # emotion heard where it is not the one shown (mismatch); None = `emotion`
+    voice_intensity: int | None = None  # level of that voice; None = `intensity`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Light:
+    """One distant light."""
+
+    direction: Floats  # (3,) unit vector towards the light, in camera space
+    colour: Floats  # (3,) linear RGB, 0..about 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Light and backdrop of one clip, where a dataset knows them."""
+
+    lights: Mapping[str, Light]  # by name, for example "key", "fill", "rim"
+    ambient: Floats  # (3,) linear RGB
+    backdrop: Image  # (H, W, 3) what the camera sees without the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +144,7 @@ class Driving:
     fps: float
     n_frames: int
     reference: Image  # one neutral train frame of the subject
+    scene: Scene | None = None  # light and backdrop of the clip, where the dataset hands them over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,8 +301,11 @@ class Dataset(Protocol):
     def prepare(self) -> None:
         """Generate, index and track whatever `split` needs; resumable, with progress. Raises InputError."""
 
-    def split(self, name: Literal["train", "val", "test"]) -> Sequence[Clip]:
-        """Clips of one split, ordered by id. Test clips always have video, audio and extras["track"]."""
+    def split(self, name: str) -> Sequence[Clip]:
+        """Clips of "train", "val", "test" or a split of the dataset's own, ordered by id.
+
+        Clips that are to be scored have video, audio and extras["track"]. Raises InputError on an unknown name.
+        """
 
     def split_hash(self) -> str:
         """sha256 of the recipe of the split (never of pixel bytes)."""
@@ -379,6 +402,7 @@ class DatasetSpec(Spec):
 
     needs_root: bool = False
     obtain: str = ""
+    splits: tuple[str, ...] = ("train", "val", "test")  # what Dataset.split knows; all but train can be scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

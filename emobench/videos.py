@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +109,9 @@ def pair_videos(pred: Path, ref: Path, labels: Path | None, progress: Progress) 
     for clip in sorted(set(predictions) - set(references)):
         progress.note(f"{clip}: prediction without ground truth, not scored")
     emotions = _read_labels(labels) if labels else {}
+    unknown = sorted(set(emotions) - set(references))
+    if unknown:
+        progress.note(f"{labels}: no ground-truth video for {_few(unknown)}; these labels are unused")
     return [
         VideoPair(clip=clip, prediction=predictions.get(clip), reference=path, emotion=emotions.get(clip))
         for clip, path in sorted(references.items())
@@ -190,7 +193,7 @@ def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:
     )
 
 
-def _few(found: Mapping[str, Path]) -> str:
+def _few(found: Iterable[str]) -> str:
     names = list(found)[:3]
     return ", ".join(names) + (", …" if len(found) > 3 else "")
 

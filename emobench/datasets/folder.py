@@ -66,9 +66,9 @@ class FolderDataset:
             self.context,
         )
 
-    def split(self, name: Literal["train", "val", "test"]) -> Sequence[Clip]:
-        """Clips of one split, ordered by id."""
-        return self._ready().clips[name]
+    def split(self, name: str) -> Sequence[Clip]:
+        """Clips of one split, ordered by id. Raises InputError on an unknown one."""
+        return self._ready().split(name)
 
     def split_hash(self) -> str:
         """sha256 over the clips' keys (bytes of the files, frames, crop, size), labels and splits."""

@@ -101,9 +101,9 @@ class MeadDataset:
             self.context,
         )
 
-    def split(self, name: Literal["train", "val", "test"]) -> Sequence[Clip]:
-        """Clips of one split, ordered by id."""
-        return self._ready().clips[name]
+    def split(self, name: str) -> Sequence[Clip]:
+        """Clips of one split, ordered by id. Raises InputError on an unknown one."""
+        return self._ready().split(name)
 
     def split_hash(self) -> str:
         """sha256 over the clips' keys (bytes of the files, crop, size), labels and splits."""

@@ -39,6 +39,13 @@ class Prepared:
     unusable: tuple[str, ...]  # "name: reason"
     colours: tuple[str, ...]
 
+    def split(self, name: str) -> tuple[Clip, ...]:
+        """Clips of one split. Raises InputError on an unknown one."""
+        for role, clips in self.clips.items():
+            if role == name:
+                return clips
+        raise InputError(f"There is no split {name!r}; there are {', '.join(self.clips)}.")
+
 
 def prepare_recordings(
     dataset: str, recordings: Sequence[Recording], preparation: Preparation,
