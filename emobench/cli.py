@@ -29,6 +29,8 @@ weights_app = typer.Typer(
     help="External weights: list, fetch, verify, path.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(weights_app, name="weights")
+bench_app = typer.Typer(help="Measure speed: fps.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench_app, name="bench")
 ClickException: Any = typer.BadParameter.__mro__[
     2
 ]  # typer bundles click since 0.16: reach its base class through a name it exports
@@ -289,7 +291,48 @@ def weights_path(name: Annotated[str, typer.Argument()]) -> None:
     print(weights.locate(name))
 
 
+@bench_app.command("fps")
+def bench_fps(
+    method: Annotated[str, typer.Option("--method", "-m", help="Method, or method/preset, of a finished run.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset it was trained on.")] = "puppet",
+    sizes: Annotated[str, typer.Option("--size", help="Comma-separated widths in pixels.")] = "96,128,256,512",
+    subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
+    frames: Annotated[int, typer.Option("--frames", min=2, help="Frames of one timed render.")] = 50,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed renders per size.")] = 5,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of run directories.")] = Path("runs"),
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """How fast a trained method renders: by size and stage, median and quartiles."""
+    _prepare_process(threads)
+    from emobench.bench import lines, measure_fps
+    from emobench.progress import make_progress
+    from emobench.store import to_json
+
+    report = measure_fps(
+        runs / dataset / method.replace("/", "-"),
+        sizes=_pixels(sizes),
+        subject=subject,
+        frames=frames,
+        repeats=repeats,
+        device=_device(device),
+        threads=threads or environment.thread_count(),
+        progress=make_progress(quiet),
+        cache_dir=environment.cache_dir(),
+    )
+    print(to_json(report).rstrip() if as_json else "\n".join(lines(report)))
+
+
 # ------------------------------------------------------------------ shared by commands
+
+
+def _pixels(text: str) -> list[int]:
+    try:
+        return [int(part) for part in _names(text)]
+    except ValueError as error:
+        raise UsageError(f"--size {text}: give whole numbers with commas, for example 128,256.") from error
 
 
 def _names(text: str) -> list[str]:

@@ -48,6 +48,13 @@ def make_driving(clip: Clip, reference: Image) -> Driving:
     )
 
 
+def render_facts(method: Method) -> dict[str, str]:
+    """What tells speeds apart beside device and size: precision, backend, torso."""
+    facts = {"precision": "float32", "backend": "", "torso": ""}
+    told = getattr(method, "render_facts", dict)()
+    return {name: str(told.get(name, value)) for name, value in facts.items()}
+
+
 def render_missing(
     method: Method,
     spec: MethodSpec,
@@ -99,7 +106,7 @@ def _store_prediction(
         height=driving.camera.height,
         device=where.device,
         threads=where.threads,
-        precision="float32",
+        **render_facts(method),
     )
     card: dict[str, Any] = {
         "timing": timing if seconds else None,

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emobench import registry
-from emobench.config import resolve
 from emobench.errors import InputError, UsageError
 from emobench.media import read_audio, write_preview
 from emobench.runner import set_threads
-from emobench.store import RunStore, find_runs, load_run
-from emobench.subjects import SubjectCard, load_subjects, sway
-from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Method, Progress
+from emobench.subjects import load_subjects, sway
+from emobench.trained import choose_subject, load_method, trained_run
+from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Progress
 
 SHORTEST_SECONDS = 0.2  # below this there is no frame whose audio window is mostly speech
 
@@ -46,12 +44,8 @@ def synthesise(
     cache_dir: Path,
 ) -> Synthesis:
     """Write `output` (mp4 with sound). Raises UsageError on an unknown subject or tag, InputError on bad sound."""
-    checkpoint = _one_run(checkpoint)
-    record = load_run(checkpoint)
-    store = RunStore(checkpoint)
-    if not store.checkpoint.is_dir():
-        raise InputError(f"{checkpoint} holds no checkpoint: the run has status {record.run.status!r}. Run it again.")
-    card = _subject(load_subjects(checkpoint), subject)
+    record = trained_run(checkpoint)
+    card = choose_subject(load_subjects(record.dir), subject)
     if output.suffix.lower() != ".mp4":
         raise UsageError(f"-o {output}: synth writes .mp4.")
     samples = read_audio(audio)
@@ -59,7 +53,8 @@ def synthesise(
     if seconds < SHORTEST_SECONDS:
         raise InputError(f"{audio} holds {seconds * 1000:.0f} ms of sound; at least {SHORTEST_SECONDS * 1000:.0f} ms.")
     set_threads(threads)
-    method = _load_method(record.run.method, record.run.config, store, device, threads, progress, cache_dir)
+    context = Context(seed=0, device=device, threads=threads, cache_dir=cache_dir, progress=progress)
+    method = load_method(record, context)
     n_frames = max(1, int(np.floor(seconds * card.fps)))
     driving = Driving(
         clip_id=output.stem,
@@ -84,36 +79,3 @@ def synthesise(
         clip_seconds=n_frames / card.fps,
         work_seconds=time.perf_counter() - start,
     )
-
-
-def _one_run(path: Path) -> Path:
-    """The run directory itself, or the only one below a folder."""
-    found = find_runs(path)
-    if len(found) > 1:
-        raise UsageError(f"{path} holds {len(found)} runs ({', '.join(run.name for run in found[:6])}). Name one.")
-    return found[0]
-
-
-def _subject(cards: dict[str, SubjectCard], name: str) -> SubjectCard:
-    if not name:
-        return next(iter(cards.values()))
-    if name not in cards:
-        raise UsageError(f"Unknown subject {name!r}. This run knows: {', '.join(cards)}.")
-    return cards[name]
-
-
-def _load_method(
-    name: str,
-    config: object,
-    store: RunStore,
-    device: str,
-    threads: int,
-    progress: Progress,
-    cache_dir: Path,
-) -> Method:
-    spec = registry.find("method", name)
-    model = resolve(registry.load_object(spec.config), config, sets={}, owner=f"method {name}")  # type: ignore[arg-type]
-    context = Context(seed=0, device=device, threads=threads, cache_dir=cache_dir, progress=progress)
-    method: Method = registry.load_object(spec.factory)(model, context)
-    method.load(store.checkpoint)
-    return method

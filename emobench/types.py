@@ -169,6 +169,8 @@ class Timing:
     device: str
     threads: int
     precision: str  # "float32", …
+    backend: str = ""  # of the radiance field; "" where the method has none
+    torso: str = ""  # how torso and background are composed: "deformed", "static", "" = not by the method
 
 
 # ------------------------------------------------------------------ scoring
@@ -331,7 +333,11 @@ class Method(Protocol):
         """Restore what save wrote."""
 
     def stage_seconds(self) -> Mapping[str, float]:
-        """Seconds of the last render by stage: "audio", "field", "composite" (those that apply)."""
+        """Seconds of the last render by stage: "audio", "field", "composite" (those that apply).
+
+        Optional beside it: `render_facts() -> Mapping[str, str]` with "backend", "precision" and "torso", which tell
+        apart speeds that are not comparable.
+        """
 
 
 class OracleMethod(Method, Protocol):

@@ -89,6 +89,11 @@ class _Reference:
         """Seconds of the portrait in the last render; empty for references without one."""
         return dict(self._seconds)
 
+    def render_facts(self) -> Mapping[str, str]:
+        """What tells speeds apart: backend and torso of the portraits."""
+        portraits = list(self.portraits.values())
+        return portraits[0].facts() if portraits else {}
+
     def render(self, driving: Driving) -> Iterator[Rendered]:
         """Frames of a reference that needs no target."""
         raise UsageError(f"{type(self).__name__} is an oracle: it renders only with the target clip at hand.")

@@ -16,7 +16,7 @@ from emobench.types import Features, MetricContext, Sample, Stats
 from .signatures import signature, told
 
 VERSION = "1"
-KEYED_BY = ("device", "threads", "precision", "size")  # speeds that differ in one of these are not comparable
+KEYED_BY = ("device", "threads", "precision", "backend", "torso", "size")  # speeds that differ here do not compare
 
 
 class RenderSpeed:
@@ -41,6 +41,8 @@ class RenderSpeed:
             "device": timing.device,
             "threads": timing.threads,
             "precision": timing.precision,
+            "backend": timing.backend or "none",
+            "torso": timing.torso or "none",
             "size": f"{timing.width}×{timing.height}",
         }
         arrays = {"frames": np.array(timing.n_frames), "seconds": np.array(seconds)}
@@ -60,7 +62,7 @@ class RenderSpeed:
         return f"clips were rendered with different {' and '.join(mixed)}" if mixed else None
 
     def signature(self) -> str:
-        """Without the clips' device, threads, precision and size, which stand in each clip's detail."""
+        """Without the clips' device, threads, precision, backend, torso and size, which stand in each clip's detail."""
         return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:

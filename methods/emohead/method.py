@@ -117,6 +117,11 @@ class EmoHead:
         """Seconds of the last render: "audio", and the portrait's "field" and "composite"."""
         return dict(self._seconds)
 
+    def render_facts(self) -> Mapping[str, str]:
+        """What tells speeds apart: backend and torso of the portraits."""
+        portraits = list(self._portraits.values())
+        return portraits[0].facts() if portraits else {}
+
     def _portrait(self, subject: str) -> Portrait:
         if subject not in self._portraits:
             known = ", ".join(self.subjects) or "none"

@@ -101,6 +101,10 @@ class Portrait:
         """Seconds of the last render by stage; threads' time divided by their number."""
         return dict(self._seconds)
 
+    def facts(self) -> Mapping[str, str]:
+        """What tells its speed from another's: backend, precision, and how the torso is composed."""
+        return {"backend": self.backend, "precision": "float32", "torso": self.parts.config.backdrop}
+
     def save(self, path: Path) -> None:
         """Write a checkpoint folder: tensors in safetensors, the rest in JSON."""
         from .checkpoint import save_parts

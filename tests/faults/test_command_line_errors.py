@@ -41,6 +41,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) 
             ["run", "--method", "emohead", "--dataset", "puppet", "--backend", "numab"],
             ["backend 'numab'", "numba"],
         ),
+        (["run", "--method", "emohead", "--dataset", "puppet", "--split", "train"], ["no split 'train'", "test"]),
         (["run", "--method", "emohead", "--dataset", "puppet", "--data-root", "x"], ["takes no --data-root"]),
         (["run", "--method", "emohead", "--dataset", "puppet", "--metrics", "fid"], ["weights fetch fid.inception"]),
         (["run", "--method", "emohead"], ["--dataset"]),

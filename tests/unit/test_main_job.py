@@ -250,6 +250,21 @@ def test_removing_any_module_changes_the_frames(finished: tuple[Path, dict[str, 
     assert min(counts.values()) > 0, counts
 
 
+def test_speed_is_measured_by_size_and_kept_with_the_run(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, data = finished
+    arguments = ["--dataset", "puppet-tiny", "--size", "32,96", "--frames", "4", "--repeats", "2"]
+    done = emobench(root, "bench", "fps", "--method", "emohead", *arguments, "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout)
+    small, large = report["rows"]
+    assert small["milliseconds"]["field"] < large["milliseconds"]["field"]  # nine times the pixels
+    assert report["backend"] == "numba" and report["torso"] == "deformed"
+    run = root / runs_by_method(data)["emohead"]["dir"]
+    assert [json.loads(path.read_text()) for path in (run / "speed").iterdir()] == [report]
+    done = emobench(root, "bench", "fps", "--method", "static", *arguments)
+    assert done.returncode == 2 and "no frame of its own" in done.stderr
+
+
 def test_existing_videos_are_scored_without_training(finished: tuple[Path, dict[str, Any]]) -> None:
     root, data = finished
     runs = runs_by_method(data)
