@@ -6,7 +6,6 @@ Heavy modules are imported inside the commands, so that `emobench list` answers 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from emobench import __version__, environment
+from emobench.bench_cli import bench_app
+from emobench.data_cli import data_app
 from emobench.errors import EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
+from emobench.options import Device, Json, Quiet, Threads, choose_device, prepare_process, split_names
 
 app = typer.Typer(
     name="emobench",
@@ -29,19 +31,15 @@ weights_app = typer.Typer(
     help="External weights: list, fetch, verify, path.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(weights_app, name="weights")
-bench_app = typer.Typer(help="Measure speed: fps.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 ClickException: Any = typer.BadParameter.__mro__[
     2
 ]  # typer bundles click since 0.16: reach its base class through a name it exports
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of run directories.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, for example radiance.steps=300; repeatable.")]
-Metrics = Annotated[str, typer.Option("--metrics", help="Comma-separated metric names; default: all.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Threads = Annotated[int, typer.Option("--threads", help="0 = the processors this process may use.")]
+Metrics = Annotated[str, typer.Option("--metrics", help="Comma-separated metric names, or 'all'; default: main ones.")]
 
 
 def _version(wanted: bool) -> None:
@@ -75,12 +73,12 @@ def run_command(
     out: Out = Path("runs"),
     device: Device = "auto",
     threads: Threads = 0,
-    backend: Annotated[str, typer.Option("--backend", help="Radiance backend: auto, torch, numba.")] = "auto",
+    backend: Annotated[str, typer.Option("--backend", help="auto, torch, numba, triton or tinycudann.")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train, render, score and report. A second call does only what is missing."""
-    _prepare_process(threads)
+    prepare_process(threads)
     from emobench.planning import Request, make_plan
     from emobench.progress import make_progress
 
@@ -88,13 +86,13 @@ def run_command(
         methods=[name for item in method for name in item.split(",") if name],
         dataset=dataset,
         data_root=data_root,
-        metrics=_names(metrics),
+        metrics=split_names(metrics),
         sets=sets or [],
         config_file=config,
         seeds=range(seed, seed + seeds),
         with_references=references,
         out=out,
-        device=_device(device),
+        device=choose_device(device),
         threads=threads or environment.thread_count(),
         backend=backend,
         split=split,
@@ -123,7 +121,7 @@ def score_command(
     quiet: Quiet = False,
 ) -> None:
     """Score existing videos against ground truth, matched by file name. Trains nothing."""
-    _prepare_process(threads)
+    prepare_process(threads)
     from emobench.presenting import present
     from emobench.progress import make_progress
     from emobench.videos import score_folders
@@ -134,9 +132,9 @@ def score_command(
         ref,
         name=name,
         labels=labels,
-        metrics=_names(metrics),
+        metrics=split_names(metrics),
         out=out,
-        device=_device(device),
+        device=choose_device(device),
         threads=threads or environment.thread_count(),
         progress=progress,
         cache_dir=environment.cache_dir(),
@@ -163,7 +161,7 @@ def report_command(
             print(f"left out: {record.dir} is {record.run.status}, not complete", file=sys.stderr)
     if not records:
         raise UsageError("No complete run to report. Finish one: the same emobench run command does what is missing.")
-    write_reports(records, out, _names(formats), make_progress(quiet))
+    write_reports(records, out, split_names(formats), make_progress(quiet))
 
 
 @app.command("compare")
@@ -177,7 +175,8 @@ def compare_command(
     """Is B better or worse than A? Paired bootstrap per metric, Holm over metrics."""
     from emobench.compare import compare_groups, render_table, to_json
 
-    comparison = compare_groups(_seeds(a), _seeds(b), metrics=_names(metrics) or None, tolerance=tolerance)
+    chosen = split_names(metrics) if metrics != "all" else []
+    comparison = compare_groups(_seeds(a), _seeds(b), metrics=chosen or None, tolerance=tolerance)
     if as_json:
         print(json.dumps(to_json(comparison), indent=1, sort_keys=True))
     else:
@@ -201,7 +200,7 @@ def synth_command(
     quiet: Quiet = False,
 ) -> None:
     """Animate a trained head with any speech and any emotion tag."""
-    _prepare_process(threads)
+    prepare_process(threads)
     from emobench.progress import make_progress
     from emobench.synth import synthesise
 
@@ -214,7 +213,7 @@ def synth_command(
         subject=subject,
         transcript=transcript or None,
         seed=seed,
-        device=_device(device),
+        device=choose_device(device),
         threads=threads or environment.thread_count(),
         progress=make_progress(quiet),
         cache_dir=environment.cache_dir(),
@@ -291,76 +290,7 @@ def weights_path(name: Annotated[str, typer.Argument()]) -> None:
     print(weights.locate(name))
 
 
-@bench_app.command("fps")
-def bench_fps(
-    method: Annotated[str, typer.Option("--method", "-m", help="Method, or method/preset, of a finished run.")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset it was trained on.")] = "puppet",
-    sizes: Annotated[str, typer.Option("--size", help="Comma-separated widths in pixels.")] = "96,128,256,512",
-    subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
-    frames: Annotated[int, typer.Option("--frames", min=2, help="Frames of one timed render.")] = 50,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed renders per size.")] = 5,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of run directories.")] = Path("runs"),
-    device: Device = "auto",
-    threads: Threads = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """How fast a trained method renders: by size and stage, median and quartiles."""
-    _prepare_process(threads)
-    from emobench.bench import lines, measure_fps
-    from emobench.progress import make_progress
-    from emobench.store import to_json
-
-    report = measure_fps(
-        runs / dataset / method.replace("/", "-"),
-        sizes=_pixels(sizes),
-        subject=subject,
-        frames=frames,
-        repeats=repeats,
-        device=_device(device),
-        threads=threads or environment.thread_count(),
-        progress=make_progress(quiet),
-        cache_dir=environment.cache_dir(),
-    )
-    print(to_json(report).rstrip() if as_json else "\n".join(lines(report)))
-
-
 # ------------------------------------------------------------------ shared by commands
-
-
-def _pixels(text: str) -> list[int]:
-    try:
-        return [int(part) for part in _names(text)]
-    except ValueError as error:
-        raise UsageError(f"--size {text}: give whole numbers with commas, for example 128,256.") from error
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _prepare_process(threads: int) -> None:
-    """Settings that must stand before torch and numba start: measured to matter on shared cores (see docs)."""
-    count = str(threads or environment.thread_count())
-    os.environ.setdefault("OMP_NUM_THREADS", count)
-    os.environ.setdefault("NUMBA_NUM_THREADS", count)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
-
-
-def _device(name: str) -> str:
-    if name == "cpu":
-        return name
-    if name not in ("auto", "cuda"):
-        raise UsageError(f"Unknown device {name!r}. Choose auto, cpu or cuda.")
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if name == "cuda":
-        raise UsageError("No CUDA device is available to torch. Use --device cpu, or install a CUDA build of torch.")
-    return "cpu"
 
 
 def _seeds(path: Path) -> list[Any]:

@@ -76,7 +76,7 @@ def find(kind: str, name: str) -> Any:
         raise UsageError(f"The {kind} {base!r} from {entry.origin or 'an unknown package'} is broken: {entry.broken}")
     preset = name.partition("/")[2]
     if preset and preset not in entry.spec.presets:
-        presets = ", ".join(f"{base}/{p}" for p in entry.spec.presets) or "none"
+        presets = ", ".join(f"{base}/{p}" for p in entry.spec.presets if p) or "none"
         raise UsageError(f"Unknown preset {name!r}. Presets of {base}: {presets}.")
     return entry.spec
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from emobench.cache import save_arrays
 from emobench.errors import InputError
-from emobench.face.tracks import load_track
+from emobench.face.tracks import load_scene, load_track
 from emobench.hashing import hash_arrays
 from emobench.media import read_audio, write_lossless, write_preview
 from emobench.store import RunStore
@@ -45,13 +45,14 @@ def make_driving(clip: Clip, reference: Image) -> Driving:
         fps=clip.fps,
         n_frames=clip.n_frames,
         reference=reference,
+        scene=load_scene(clip.extras["scene"]) if "scene" in clip.extras else None,
     )
 
 
 def render_facts(method: Method) -> dict[str, str]:
     """What tells speeds apart beside device and size: precision, backend, torso."""
     facts = {"precision": "float32", "backend": "", "torso": ""}
-    told = getattr(method, "render_facts", dict)()
+    told: Mapping[str, str] = getattr(method, "render_facts", dict)()
     return {name: str(told.get(name, value)) for name, value in facts.items()}
 
 

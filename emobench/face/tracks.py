@@ -1,10 +1,12 @@
-"""Files of one clip's tracking and parsing: the .npz schema of Track and Layers, shared by every dataset.
+"""Files of one clip's tracking and parsing: the .npz schema of Track, Layers and Scene, shared by every dataset.
 
 track.npz, schema 1: alpha (T, K) f32, alpha_names (K,) str, is_mouth (K,) bool, rotation (T, 3, 3) f32,
 translation (T, 3) f32 mm, camera (5,) f64 = focal_px, cx_px, cy_px, width, height, landmarks (T, 68, 2) f32 px,
 valid (T,) bool, head_box_mm (2, 3) f32, source str, schema int.
 layers.npz, schema 1: head_alpha (T, H, W) u8, and for the pixels with 0 < head_alpha < 255 (in C order)
 edge_head, edge_back (M, 3) u8: their unmixed colours. Without the edge arrays both layers are the frame itself.
+scene.npz, schema 1: light_names (L,) str, directions (L, 3) f32, colours (L, 3) f32, ambient (3,) f32,
+backdrop (H, W, 3) u8.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from emobench.cache import load_arrays, save_arrays
 from emobench.errors import InputError
-from emobench.types import Camera, Frames, HeadPose, Layers, Track
+from emobench.types import Camera, Frames, HeadPose, Layers, Light, Scene, Track
 
 SCHEMA = 1
 
@@ -104,6 +106,38 @@ def load_layers(path: Path, frames: Frames) -> Layers:
     head_rgb, back_rgb = frames.copy(), frames.copy()
     head_rgb[edge], back_rgb[edge] = stored["edge_head"], stored["edge_back"]
     return Layers(head_alpha=head_alpha, head_rgb=head_rgb, back_rgb=back_rgb, source=source)
+
+
+def save_scene(path: Path, scene: Scene) -> None:
+    """Write scene.npz atomically."""
+    lights = scene.lights.values()
+    save_arrays(
+        path,
+        {
+            "schema": np.array(SCHEMA),
+            "light_names": np.array(list(scene.lights), dtype=np.str_),
+            "directions": np.stack([light.direction for light in lights]).astype(np.float32),
+            "colours": np.stack([light.colour for light in lights]).astype(np.float32),
+            "ambient": scene.ambient.astype(np.float32),
+            "backdrop": scene.backdrop,
+        },
+        compress=True,
+    )
+
+
+def load_scene(path: Path) -> Scene:
+    """Read scene.npz. Raises InputError on a missing file, a missing array or a newer schema."""
+    stored = load_arrays(path)
+    _check_schema(path, stored)
+    try:
+        named = zip(stored["light_names"], stored["directions"], stored["colours"], strict=True)
+        return Scene(
+            lights={str(name): Light(direction=direction, colour=colour) for name, direction, colour in named},
+            ambient=stored["ambient"],
+            backdrop=stored["backdrop"],
+        )
+    except KeyError as error:
+        raise InputError(f"{path} is no scene file: array {error} is missing.") from error
 
 
 def _check_schema(path: Path, stored: dict[str, NDArray[Any]]) -> None:

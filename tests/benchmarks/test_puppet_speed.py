@@ -1,4 +1,9 @@
-"""Where a puppet frame's time goes: mesh, raster, shading, whole frame. Run: pytest tests/benchmarks -k puppet."""
+"""Where a puppet frame's time goes, on one core: mesh, light, raster, shading, whole frame; and whether it is enough.
+
+Run: pytest tests/benchmarks -k puppet. The subject with most hair is timed: the others are faster.
+"""
+
+import time
 
 import numpy as np
 import pytest
@@ -7,39 +12,50 @@ from emobench.datasets.puppet.materials import paint
 from emobench.datasets.puppet.preview import apex_alpha
 from emobench.datasets.puppet.renderer import Renderer
 from emobench.datasets.puppet.shading import shade
-from emobench.datasets.puppet.view import CAMERA_POSITION, head_pose
+from emobench.datasets.puppet.view import head_pose, orbit
 
 pytest.importorskip("pytest_benchmark")
+LIMITS_MS = {128: 25.0, 256: 60.0}  # one core; see docs/puppet.md
+FRAMES = 8
 
 
-@pytest.fixture(scope="module", params=[128, 256])
+@pytest.fixture(scope="module", params=[128, 256, 512])
 def scene(request):
-    """A renderer, α and pose of a talking face, and its placed vertices."""
+    """A renderer, α and poses of a talking face."""
     from threadpoolctl import threadpool_limits
 
-    renderer = Renderer("ben", request.param, 2)
-    alpha, pose = apex_alpha("happy", 3), head_pose(np.array([[0.1, 0.05, 0.0]]), np.zeros((1, 3)))
+    renderer = Renderer("amy", request.param, 2)
+    alpha = apex_alpha("happy", 3).repeat(FRAMES, axis=0)
+    pose = head_pose(np.array([[0.1, 0.05, 0.0]]).repeat(FRAMES, axis=0), np.zeros((FRAMES, 3)))
     next(iter(renderer.render(alpha, pose)))  # compiles
     with threadpool_limits(1):  # as in the generator's workers
         yield renderer, alpha, pose
 
 
-@pytest.mark.benchmark(group="puppet")
-def test_mesh(benchmark, scene):
+def placed(scene):
     renderer, alpha, pose = scene
+    points, occlusion = renderer.model.pose(alpha)
+    return renderer.place(points, pose), occlusion
 
-    def posed():
-        points, _ = renderer.model.pose(alpha)
-        return renderer.place(points, pose)
 
-    assert np.isfinite(benchmark(posed)).all()
+@pytest.mark.benchmark(group="puppet")
+def test_mesh_of_eight_frames(benchmark, scene):
+    studio, _ = benchmark(placed, scene)
+    assert np.isfinite(studio).all()
+
+
+@pytest.mark.benchmark(group="puppet")
+def test_light(benchmark, scene):
+    renderer = scene[0]
+    studio, occlusion = placed(scene)
+    benchmark(renderer._light, studio[0], occlusion[0])
+    assert (renderer._shadow > -1e8).mean() > 0.2
 
 
 @pytest.mark.benchmark(group="puppet")
 def test_raster(benchmark, scene):
-    renderer, alpha, pose = scene
-    placed = renderer.place(renderer.model.pose(alpha)[0], pose)[0]
-    benchmark(renderer._see, placed, placed + CAMERA_POSITION)
+    renderer = scene[0]
+    benchmark(renderer._see, placed(scene)[0][0], *orbit(0.0))
     assert (renderer._seen >= 0).mean() > 0.3
 
 
@@ -47,20 +63,33 @@ def test_raster(benchmark, scene):
 def test_shade(benchmark, scene):
     renderer, alpha, pose = scene
     next(iter(renderer.render(alpha, pose)))
+    position, axes = orbit(0.0)
+    screen = renderer._see(placed(scene)[0][0], position, axes)
     look = renderer._look(alpha[0], 0.5)
 
     def shaded():
-        samples, kinds = renderer._sample()
+        samples, kinds = renderer._sample(screen)
         surfels = paint(samples, kinds, look)
-        return shade(
-            samples, kinds, surfels, look.hair, renderer._lights, renderer._shadow, CAMERA_POSITION, renderer._table
-        )
+        return shade(samples, kinds, surfels, look.hair, renderer._lights, renderer._shadow, position, renderer._table)
 
     assert benchmark(shaded).max() <= 1
 
 
 @pytest.mark.benchmark(group="puppet")
-def test_frame(benchmark, scene):
+def test_eight_frames(benchmark, scene):
     renderer, alpha, pose = scene
-    picture = benchmark(lambda: next(iter(renderer.render(alpha, pose))))
-    assert picture.frame.std() > 10
+    pictures = benchmark(lambda: list(renderer.render(alpha, pose)))
+    assert min(picture.frame.std() for picture in pictures) > 10
+
+
+def test_a_frame_takes_no_longer_than_promised(scene):
+    renderer, alpha, pose = scene
+    limit = LIMITS_MS.get(renderer.camera.width)
+    if limit is None:
+        pytest.skip("no limit is promised at this size")
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        list(renderer.render(alpha, pose))
+        spent.append((time.process_time() - start) / FRAMES * 1e3)
+    assert min(spent) <= limit  # the least disturbed of five

@@ -258,11 +258,13 @@ def test_speed_is_measured_by_size_and_kept_with_the_run(finished: tuple[Path, d
     report = json.loads(done.stdout)
     small, large = report["rows"]
     assert small["milliseconds"]["field"] < large["milliseconds"]["field"]  # nine times the pixels
-    assert report["backend"] == "numba" and report["torso"] == "deformed"
+    assert report["backend"] == "numba"
+    assert report["torso"] == "deformed"
     run = root / runs_by_method(data)["emohead"]["dir"]
     assert [json.loads(path.read_text()) for path in (run / "speed").iterdir()] == [report]
     done = emobench(root, "bench", "fps", "--method", "static", *arguments)
-    assert done.returncode == 2 and "no frame of its own" in done.stderr
+    assert done.returncode == 2
+    assert "no frame of its own" in done.stderr
 
 
 def test_existing_videos_are_scored_without_training(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -10,13 +10,14 @@ from emobench.datasets.puppet.animation import perform
 from emobench.datasets.puppet.emotions import apex, prosody
 from emobench.datasets.puppet.identity import IDENTITIES
 from emobench.datasets.puppet.landmarks import INNER_PAIRS, landmark_rig
+from emobench.datasets.puppet.motion import blinks
 from emobench.datasets.puppet.rig import deform, make_rig
 from emobench.datasets.puppet.speech import SENTENCES, open_speaker
 from emobench.datasets.puppet.surface import Surface
 from emobench.datasets.puppet.template import build_template
 from emobench.datasets.puppet.view import head_box, head_pose, project, studio_camera, to_camera
 from emobench.datasets.puppet.visemes import LEAD_SECONDS, SILENCE, segment
-from emobench.types import EMOTIONS
+from emobench.types import EMOTIONS, SAMPLE_RATE_HZ
 
 MOUTH_RIGHT, MOUTH_LEFT, CHIN = 48, 54, 8
 
@@ -79,12 +80,33 @@ def test_lips_never_cross(ben, emotion):
         assert points[upper, 1] >= points[lower, 1] - 1e-6
 
 
-@pytest.mark.parametrize("emotion", ["neutral", "angry", "surprised"])
-def test_bilabials_close_the_lips_and_open_vowels_open_them(ben, utterance, emotion):
+def bilabial_closures(utterance, gap, shift_frames: int) -> float:
+    """Share of /p b m/ with a gap below 15 % of the clip's 95th percentile within ±1 frame of the centre."""
+    sounds = [p for p in utterance.phonemes if p.ipa.lstrip("ˈˌ_")[:1] in ("p", "b", "m")]
+    frames = [round((p.start_seconds + p.end_seconds) / 2 * utterance.fps - 0.5) + shift_frames for p in sounds]
+    limit = 0.15 * np.percentile(gap, 95)
+    return float(np.mean([gap[max(f - 1, 0) : f + 2].min() < limit for f in frames]))
+
+
+def inner_gap(ben, alpha):
+    """(T,) mm between the inner lips."""
     surface, rig = ben
+    points = deform(rig, surface, alpha)
+    return np.mean([points[:, a, 1] - points[:, b, 1] for a, b in INNER_PAIRS], axis=0)
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_lips_close_at_the_centres_of_bilabials_and_not_three_frames_later(ben, utterance, emotion):
     performance = perform(utterance, emotion, 1 if emotion == "neutral" else 3, np.random.default_rng(0))
-    points = deform(rig, surface, performance.alpha)
-    gap = np.mean([points[:, a, 1] - points[:, b, 1] for a, b in INNER_PAIRS], axis=0)
+    gap = inner_gap(ben, performance.alpha)
+    assert bilabial_closures(utterance, gap, 0) >= 0.95
+    assert bilabial_closures(utterance, gap, 3) < 0.6
+    assert bilabial_closures(utterance, gap, -3) < 0.95
+
+
+def test_open_vowels_open_the_mouth_that_bilabials_close(ben, utterance):
+    performance = perform(utterance, "angry", 3, np.random.default_rng(0))
+    gap = inner_gap(ben, performance.alpha)
     closed, opened = [], []
     for part in segment(utterance.phonemes):
         frame = int((part.centre_seconds - LEAD_SECONDS) * utterance.fps)
@@ -92,10 +114,52 @@ def test_bilabials_close_the_lips_and_open_vowels_open_them(ben, utterance, emot
             closed.append(gap[frame])
         elif part.viseme in ("AA", "AE", "EH"):
             opened.append(gap[frame])
-    assert closed
-    assert opened
-    assert max(closed) < 2.0  # mm: as good as touching, where the same mouth opens 5 to 17 mm for vowels
-    assert np.mean(opened) > 3 * np.mean(closed) + 1
+    assert max(closed) < 2.0  # mm: as good as touching
+    assert np.mean(opened) > 4.0
+
+
+def test_mouth_opening_follows_the_sound_without_lag(ben):
+    lags = range(-5, 6)
+    curves = []
+    with open_speaker() as speaker:
+        for sentence in ("s03", "s04", "s06", "s08"):
+            said = speaker.say(SENTENCES[sentence], IDENTITIES["ben"].voice, prosody("neutral", 1), 25.0)
+            gap = inner_gap(ben, perform(said, "neutral", 1, np.random.default_rng(0)).alpha)
+            step = SAMPLE_RATE_HZ // 25
+            power = (said.samples.astype(np.float64) ** 2).reshape(-1, step).mean(axis=1)
+            energy = 10 * np.log10(np.maximum(power, 1e-8))
+            curves.append([np.corrcoef(gap[5 + lag : len(gap) - 5 + lag], energy[5:-5])[0, 1] for lag in lags])
+    pooled = np.mean(curves, axis=0)
+    assert abs(lags[int(np.argmax(pooled))]) <= 1
+    assert pooled.max() > 0.25  # without the silent ends, which would help
+
+
+@pytest.mark.parametrize("emotion", [name for name in EMOTIONS if name != "neutral"])
+def test_action_units_move_away_from_neutral_level_by_level(emotion):
+    rest = apex("neutral", 1)
+    faces = [rest, *(apex(emotion, level) for level in (1, 2, 3))]
+    units = sorted({unit for face in faces for unit in face})
+    weights = np.array([[face.get(unit, (0.0, 0.0)) for unit in units] for face in faces])
+    steps = np.diff(weights, axis=0)
+    away = np.sign(weights[-1] - weights[0])
+    assert (steps * away >= 0).all()
+    assert (np.abs(steps).sum(axis=(1, 2)) > 0.1).all()
+
+
+def test_every_blink_closes_the_eyes_within_a_frame(ben):
+    seconds = (np.arange(500) + 0.5) / 25.0
+    closing = blinks(np.random.default_rng(3), seconds, 20.0, 2.0)
+    starts = np.flatnonzero((closing[1:] > 0.05) & (closing[:-1] <= 0.05))
+    assert len(starts) >= 4
+    for start in starts:
+        assert closing[start : start + 5].max() == pytest.approx(1.0)
+
+
+def test_eyes_stay_on_the_camera_while_the_head_turns(utterance):
+    performance = perform(utterance, "happy", 3, np.random.default_rng(6))
+    towards = performance.angles[:, 0] + 28 * np.pi / 180 * performance.alpha[:, GAZE_X]
+    assert np.abs(towards).max() < 0.12  # rad: saccades only; the head alone turns further
+    assert np.abs(performance.angles[:, 0]).max() > 0.05
 
 
 def test_level_three_is_a_stronger_face_than_level_one(utterance):

@@ -7,7 +7,7 @@ from emobench.datasets.puppet.alpha import N_ALPHA, unit_slice
 from emobench.datasets.puppet.identity import IDENTITIES
 from emobench.datasets.puppet.preview import apex_alpha, contact_sheet
 from emobench.datasets.puppet.renderer import Renderer
-from emobench.datasets.puppet.surface import HEAD_BOTTOM
+from emobench.datasets.puppet.surface import EYE_X, EYE_Y, EYE_Z, HEAD_BOTTOM, LID_HALF_WIDTH, Surface
 from emobench.datasets.puppet.texture import reduction
 from emobench.datasets.puppet.view import head_box, head_pose
 from emobench.types import EMOTIONS
@@ -64,7 +64,7 @@ def test_opening_the_jaw_changes_the_mouth_and_not_the_forehead(renderer):
 def test_skin_has_no_holes(renderer):
     shown = picture(renderer, np.zeros((1, N_ALPHA), np.float32))
     rows, columns = np.nonzero(shown.head_alpha > 127)
-    for row in range(rows.min() + 2, int(SIZE * 0.7)):
+    for row in range(SIZE // 4, int(SIZE * 0.7)):  # above, the sky may show between the tips of hair
         inside = columns[rows == row]
         assert (shown.head_alpha[row, inside.min() + 3 : inside.max() - 2] == 255).all()
 
@@ -93,3 +93,30 @@ def test_textures_shrink_with_the_frame():
 
 def test_contact_sheet_has_a_row_per_subject():
     assert contact_sheet(("ben",), ("happy", "sad"), 32).shape == (32, 64, 3)
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_proportions_shift_eyes_and_lips_without_bending_them(name):
+    surface = Surface(IDENTITIES[name])
+    around = np.array([[1, 0, 0], [-1, 0, 0], [0, 0.7, 0], [0, -0.7, 0], [0, 0, 0]]) * LID_HALF_WIDTH
+    eye = np.array([EYE_X, EYE_Y, EYE_Z + 13.0])
+    shift = surface.place(eye + around) - (eye + around)
+    assert np.ptp(shift, axis=0).max() < 0.4  # mm; lids are laid on a ball that only moves
+    lips = np.array([[0.0, y, 54.0] for y in (-57.0, -65.0, -75.0)])
+    assert np.ptp((surface.place(lips) - lips)[:, 1]) < 0.05
+
+
+def test_no_two_identities_share_their_proportions():
+    centres = {name: Surface(who).place(np.array([[0.0, -65.0, 54.0], [EYE_X, 0.0, 38.0], [0.0, -112.0, 47.0]]))
+               for name, who in IDENTITIES.items()}  # fmt: skip
+    names = list(centres)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            assert np.abs(centres[one] - centres[other]).max() > 0.5  # mm
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_everyone_wears_clothes_that_show(name):
+    shown = picture(Renderer(name, 32, 1), np.zeros((1, N_ALPHA), np.float32))
+    assert (shown.torso_alpha[-3:] > 200).mean() > 0.3
+    assert (shown.head_alpha[:, 16] > 200).sum() > 20  # rows of 32: the face stays large

@@ -38,8 +38,8 @@ def test_contract_metric_names_are_registered() -> None:
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"'lpps'.*'lpips.alex'.*emobench list metrics"):
-        registry.find("metric", "lpps")
+    with pytest.raises(UsageError, match=r"'lpps.alex'.*'lpips.alex'.*emobench list metrics"):
+        registry.find("metric", "lpps.alex")
 
 
 def test_broken_plugin_is_a_row_and_fatal_only_when_selected(monkeypatch: pytest.MonkeyPatch) -> None:

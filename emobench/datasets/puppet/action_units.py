@@ -16,6 +16,7 @@ from .alpha import ACTION_UNITS, N_UNITS, ROW
 from .motion import smoothstep
 from .surface import EYE_X, LID_HALF_WIDTH, Array, Surface, bump, template_height
 
+CORNER_JAW = 0.42  # share of the jaw's angle that the corners of the mouth follow
 SIDE_BLEND_MM = 5.0  # left and right halves blend over ±5 mm
 FRONT_PHI, FRONT_LOW, FRONT_HIGH = 1.45, -125.0, 75.0
 
@@ -51,27 +52,27 @@ def _tables(mouth: float) -> Mapping[int, Mapping[str, Component]]:
     """Gaussian parts of every action unit; `mouth` is the half width of the mouth."""
     corner = (mouth, -65.5, 12.5, 11)
     return {
-        1: {"x": ((0.3, 12, 20, 10, 8),), "y": ((8.5, 12, 20, 10, 8), (2.2, 18, 10, 7, 4)),
+        1: {"x": ((0.3, 12, 20, 10, 8),), "y": ((9.0, 8, 20, 13, 8), (2.2, 18, 10, 7, 4)),
             "z": ((0.8, 12, 20, 10, 8),)},
-        2: {"y": ((8.5, 40, 20, 13, 9.5), (2.0, 40, 11, 8, 4))},
+        2: {"y": ((9.5, 40, 20, 13, 9.5), (2.0, 40, 11, 8, 4))},
         4: {"x": ((-4.2, 13, 18, 10, 8),),
-            "y": ((-6.3, 12, 17, 10, 8.5), (-3.4, 32, 17, 13, 7), (-1.8, 24, 10, 12, 4.5)),
+            "y": ((-6.3, 12, 17, 10, 8.5), (-2.4, 30, 17, 12, 7), (-1.8, 24, 10, 12, 4.5)),
             "z": ((2.8, 12, 17, 10, 8.5), (0.8, 6, 14, 5, 7))},
         6: {"x": ((1.0, 40, -20, 14, 9),), "y": ((6.0, 37, -21, 15, 9), (-1.2, 46, 12, 8, 5)),
             "z": ((4.2, 38, -19, 14, 9), (1.0, 32, -9, 12, 3))},
         9: {"x": ((-0.8, 8, -12, 8, 9), (1.2, 14, -37, 5, 6)),
-            "y": ((4.5, 9, -20, 9, 13), (5.0, 14, -37, 6, 7), (3.2, 12, -56, 13, 7, "upper"), (-4.5, 11, 17, 9, 7),
+            "y": ((4.5, 9, -20, 9, 13), (5.0, 14, -37, 6, 7), (3.2, 12, -56, 13, 7, "upper"), (-2.6, 11, 17, 9, 7),
                   (1.5, 27, -14, 10, 6)),
             "z": ((1.8, 9, -6, 6, 8), (1.5, 19, -40, 7, 9))},
         10: {"y": ((6.2, 11, -58, 12, 7, "upper"), (3.5, 17, -46, 7, 9), (1.8, 14, -37, 5, 5)),
              "z": ((1.8, 10, -58, 12, 5, "upper"), (2.0, 25, -41, 9, 10))},
         12: {"x": ((7.5, *corner), (2.6, 13, -64, 10, 7), (1.5, 36, -42, 10, 12)),
-             "y": ((10.0, *corner), (5.0, 34, -38, 14, 14), (1.5, 9, -61, 8, 5, "upper"),
-                   (-1.4, 6, -71, 11, 6, "lower"), (2.0, 31, -10, 14, 6)),
+             "y": ((8.4, mouth, -65.5, 10.5, 11), (0.9, 0, -65, 18, 9), (5.0, 34, -38, 14, 14),
+                   (0.5, 9, -61, 8, 5, "upper"), (-0.4, 6, -71, 11, 6, "lower"), (2.0, 31, -10, 14, 6)),
              "z": ((-5.5, *corner), (5.2, 36, -33, 13, 12), (-1.5, 0, -66, 18, 8))},
         14: {"x": ((4.5, mouth + 2, -65.5, 8, 8),), "y": ((2.5, mouth + 2, -65.5, 8, 8),),
              "z": ((-5.0, mouth + 3, -65, 5, 6), (2.0, mouth + 12, -60, 7, 12))},
-        15: {"x": ((1.5, *corner),), "y": ((-8.0, mouth - 1, -66, 11, 9.5), (-1.5, 11, -67, 9, 5)),
+        15: {"x": ((1.5, *corner),), "y": ((-7.0, mouth, -66, 10, 9.5), (-1.0, 12, -67, 8, 5)),
              "z": ((-1.0, *corner), (2.2, mouth + 6, -78, 8, 9))},
         16: {"y": ((-6.0, 9, -71, 13, 7, "lower"),), "z": ((1.2, 0, -72, 14, 5, "lower"),)},
         17: {"y": ((6.5, 0, -93, 17, 11), (5.0, 0, -73, 16, 7, "lower"), (2.6, 0, -62, 13, 5, "upper")),
@@ -79,7 +80,7 @@ def _tables(mouth: float) -> Mapping[int, Mapping[str, Component]]:
         18: {"x": ((-9.0, mouth, -65.5, 13, 9), (-1.2, 12, -65, 8, 8)),
              "y": ((1.2, 8, -60, 9, 4, "upper"), (-1.2, 8, -71, 9, 4, "lower")),
              "z": ((7.5, 0, -65.5, 16, 9), (2.5, *corner))},
-        20: {"x": ((9.0, *corner), (3.0, 14, -66, 9, 9)), "y": ((-2.2, *corner), (-1.5, mouth, -85, 14, 12)),
+        20: {"x": ((6.8, *corner), (2.6, 14, -66, 9, 9)), "y": ((-2.2, *corner), (-1.5, mouth, -85, 14, 12)),
              "z": ((-4.5, *corner), (-1.5, 0, -66, 18, 8))},
         22: {"x": ((-6.5, mouth, -65.5, 12, 9),),
              "y": ((3.0, 0, -59, 13, 4.5, "upper"), (-3.8, 0, -71.5, 13, 5, "lower")),
@@ -95,7 +96,7 @@ def _tables(mouth: float) -> Mapping[int, Mapping[str, Component]]:
 def evaluate(surface: Surface, points: Points) -> Fields:
     """All fields of one identity at the given points."""
     y, _ = template_height(points.v)
-    x = surface.points(points.phi, points.v)[:, 0]
+    x = surface.template_points(points.phi, points.v)[:, 0]
     front = (np.abs(points.phi) < FRONT_PHI) & (points.v > FRONT_LOW) & (points.v < FRONT_HIGH)
     is_upper = np.where(points.lip != 0, points.lip > 0, y >= surface.slit(x) - 0.02)
     upper_lid, lower_lid, gap = _lid_weights(surface, points, x, y)
@@ -114,7 +115,7 @@ def evaluate(surface: Surface, points: Points) -> Fields:
     return Fields(
         displacement=sides.reshape(2 * len(ACTION_UNITS), len(x), 3).astype(np.float32),
         upper_lid=upper_lid, lower_lid=lower_lid, lid_gap=gap, front=front,
-        jaw=_jaw_weight(surface, points, x, y, is_upper) * front,
+        jaw=_jaw_weight(surface, points, x, y, is_upper) * (np.abs(points.phi) < FRONT_PHI),
         corner=bump(x, y, surface.mouth_half_width, -65.5, 12.5, 11),
     )  # fmt: skip
 
@@ -148,12 +149,15 @@ def _lid_weights(surface: Surface, points: Points, x: Array, y: Array) -> tuple[
 
 
 def _jaw_weight(surface: Surface, points: Points, x: Array, y: Array, is_upper: NDArray[np.bool_]) -> Array:
-    """1 below the lower lip, 0 above the slit, easing out towards cheeks and throat."""
-    wide = smoothstep(1.5, 0.75, np.abs(points.phi))
+    """1 below the lower lip, 0 above the slit, easing out towards cheeks and throat; the corners go part of the way.
+
+    Between the corners both lips follow an ellipse, so that an open mouth is round rather than a trapezoid.
+    """
+    half, wide = surface.mouth_half_width, smoothstep(1.5, 0.75, np.abs(points.phi))
     below = smoothstep(-46, -78, y) * wide * smoothstep(-150, -114, y)
-    inside = smoothstep(0, 0.35, np.clip(1 - np.abs(x) / (surface.mouth_half_width * 1.03), 0, 1))
+    inside = np.sqrt(np.clip(1 - (np.abs(x) / (half * 1.01)) ** 2, 0, 1))
     band = np.exp(-0.5 * ((y + 65.3) / 9.0) ** 2)
-    lower = below * (1 - inside * band) + inside * band
-    return np.clip(np.where(is_upper, below * (1 - inside * 0.97), lower), 0, 1)
-
-
+    near = band * np.exp(-0.5 * (np.maximum(np.abs(x) - half, 0) / 10.0) ** 2)
+    resting = below + (CORNER_JAW - below) * near
+    lower = resting * (1 - inside * band) + inside * band
+    return np.asarray(np.clip(np.where(is_upper, resting * (1 - inside * 0.97), lower), 0, 1))

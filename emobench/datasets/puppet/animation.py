@@ -12,21 +12,25 @@ from .alpha import ACTION_UNITS, MOUTH_UNITS, N_UNITS, ROW
 from .emotions import CATALOGUE, LEVEL_VOICE, Emotion, apex
 from .motion import Curve, blinks, saccades, smoothstep, sway
 from .speech import Utterance
-from .visemes import CHANNELS, SILENCE, Segment, articulate, segment
+from .visemes import CHANNELS, SILENCE, Segment, articulate, open_by_loudness, segment
 
 # Mouth channel → action units and their gain while speaking.
 VISEME_UNITS: Mapping[str, tuple[tuple[int, float], ...]] = {
-    "jaw": ((26, 0.85),), "wide": ((20, 0.45),), "round": ((18, 0.75),), "funnel": ((22, 0.7),),
+    "jaw": ((26, 1.25),), "wide": ((20, 0.45),), "round": ((18, 0.65),), "funnel": ((22, 0.6),),
     "close": ((24, 0.6),), "bite": ((28, 0.45), (17, 0.35)), "raise": ((10, 0.22),), "depress": ((16, 0.4),),
 }  # fmt: skip
 PART_GAIN = 0.75  # AU25
-HELD_WHILE_SPEAKING: Mapping[int, float] = {12: 0.88, 14: 0.88, 15: 0.88, 20: 0.88, 25: 0.5, 26: 0.5, 27: 0.5}
-HELD_OTHERWISE = 0.75  # of other emotional mouth units
+# Share of an emotional mouth unit that remains while a sound is articulated, and in the silence around it: mouths
+# that wait to speak, or have spoken, are nearly shut whatever they feel.
+HELD_WHILE_SPEAKING: Mapping[int, float] = {12: 0.95, 15: 1.0, 20: 1.0, 25: 0.5, 26: 0.4, 27: 0.4}
+HELD_IN_SILENCE: Mapping[int, float] = {10: 0.8, 16: 0.5, 25: 0.35, 26: 0.3, 27: 0.3}
+HELD_OTHERWISE = 0.92  # of other emotional mouth units, while speaking
 GIVE_WAY: Mapping[int, float] = {10: 1.0, 16: 1.0, 25: 1.0, 26: 0.9, 27: 1.0}  # share that a closed p, b or m takes
 FULL_CLOSURE = 0.75  # of the closing channel: from here on the lips touch
 WEIGHT_LIMIT = 1.4
 OPENING_LIMIT = 1.3
 DEGREE = np.pi / 180
+EYES_YAW, EYES_PITCH = 28 * DEGREE, 24 * DEGREE  # of the eyeballs at gaze 1, as in head_model
 YAW, PITCH, ROLL = 3.2 * DEGREE, 1.8 * DEGREE, 1.5 * DEGREE  # standard deviations of the sway
 
 
@@ -40,12 +44,22 @@ class Performance:
     segments: tuple[Segment, ...]
 
 
-def perform(utterance: Utterance, emotion: str, level: int, rng: np.random.Generator) -> Performance:
-    """Animate an utterance with the face of an emotion at a level; every random choice comes from `rng`."""
+def articulation_gain(emotion: str, level: int) -> float:
+    """How widely a voice of an emotion at a level moves the mouth; 1 is neutral's base."""
+    return 1 + (CATALOGUE[emotion].mouth_gain - 1) * LEVEL_VOICE[level]
+
+
+def perform(
+    utterance: Utterance, emotion: str, level: int, rng: np.random.Generator, *, mouth_gain: float | None = None
+) -> Performance:
+    """Animate an utterance with the face of an emotion at a level; every random choice comes from `rng`.
+
+    `mouth_gain` is the articulation of a voice of another emotion (mismatch); None = the voice is of `emotion` too.
+    """
     look, n, fps = CATALOGUE[emotion], utterance.n_frames, utterance.fps
     strength = LEVEL_VOICE[level]
-    segments = segment(utterance.phonemes)
-    mouth = articulate(segments, fps, n, 1 + (look.mouth_gain - 1) * strength)
+    segments = open_by_loudness(segment(utterance.phonemes), utterance)
+    mouth = articulate(segments, fps, n, articulation_gain(emotion, level) if mouth_gain is None else mouth_gain)
     seconds = (np.arange(n) + 0.5) / fps
     speaking = _speaking(segments, seconds)
     stress = _stress(segments, seconds)
@@ -60,7 +74,7 @@ def perform(utterance: Utterance, emotion: str, level: int, rng: np.random.Gener
         units[:, ROW[unit]] = np.minimum(units[:, ROW[unit]], OPENING_LIMIT)
     angles, shift = _head_motion(look, strength, rng, n, fps, stress)
     gaze = saccades(rng, seconds, n / fps) + np.array(look.gaze) * strength
-    gaze += np.stack([-1.2 * angles[:, 0], angles[:, 1]], 1)  # eyes keep looking at the camera
+    gaze += np.stack([-angles[:, 0] / EYES_YAW, angles[:, 1] / EYES_PITCH], 1)  # eyes keep looking at the camera
     tongue = mouth[:, CHANNELS.index("tongue")] * speaking
     alpha = np.concatenate(
         [np.clip(units, 0, WEIGHT_LIMIT).reshape(n, 2 * N_UNITS), np.clip(gaze, -1, 1), tongue[:, None]], axis=1
@@ -81,7 +95,7 @@ def _stress(segments: tuple[Segment, ...], seconds: Curve) -> Curve:
     """A bump of 0.1 s on every stressed vowel."""
     bumps = np.zeros(len(seconds))
     for part in segments:
-        if part.gain > 1.1:
+        if part.is_stressed:
             bumps += np.exp(-0.5 * ((seconds - part.centre_seconds) / 0.10) ** 2)
     return bumps
 
@@ -104,7 +118,8 @@ def _emotional_units(
             continue
         curve = envelope * jitter
         if unit in MOUTH_UNITS:
-            curve = curve * (1 - speaking * (1 - HELD_WHILE_SPEAKING.get(unit, HELD_OTHERWISE)))
+            silent, spoken = HELD_IN_SILENCE.get(unit, 1.0), HELD_WHILE_SPEAKING.get(unit, HELD_OTHERWISE)
+            curve = curve * (silent + speaking * (spoken - silent))
         left, right = weights[unit]
         units[:, ROW[unit], 0] = left * curve * (1 + asymmetry)
         units[:, ROW[unit], 1] = right * curve * (1 - asymmetry)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emobench.types import EMOTIONS
 
-from .identity import IDENTITIES
+from .identity import HELD_OUT, IDENTITIES
 from .speech import SENTENCES
 
 Level = Annotated[int, Field(ge=1, le=3)]
@@ -34,6 +34,13 @@ class PuppetConfig(BaseModel):
     size_px: int = Field(128, ge=32, le=1024, description="Width and height of the frames.")
     supersampling: int = Field(2, ge=1, le=4, description="Samples per pixel and axis at edges and fine parts.")
     fps: float = Field(25.0, ge=10, le=60, description="Frames a second.")
+    novel_every: int = Field(12, ge=0, description="Every how many frames of test clips are seen from aside.")
+    novel_yaw_degrees: float = Field(15.0, gt=0, le=60, description="The cameras aside stand at plus and minus this.")
+    varied_scene: bool = Field(False, description="Light and background vary per clip and are handed over.")
+    held_out: tuple[str, ...] = Field(HELD_OUT, description="Identities on which nothing was tuned; for reporting.")
+    by_identity: bool = Field(False, description="Held-out subjects are never in train or val, and alone in test.")
+    mismatch_pairs: tuple[str, ...] = Field((), description="VOICE:FACE emotions of the mismatch split; () = all.")
+    mismatch_sentences: int = Field(1, ge=1, description="Test sentences of the mismatch split.")
     seed: int = Field(7, ge=0, description="Of every random choice in the animation; not the seed of a run.")
 
     @model_validator(mode="after")
@@ -41,6 +48,7 @@ class PuppetConfig(BaseModel):
         for kind, chosen, known in (
             ("subject", self.subjects, IDENTITIES), ("emotion", self.emotions, EMOTIONS),
             ("sentence", self.train_sentences + self.val_sentences + self.test_sentences, SENTENCES),
+            ("held-out subject", self.held_out, IDENTITIES), ("pair", self.mismatch_pairs, self._known_pairs()),
         ):  # fmt: skip
             unknown = [name for name in chosen if name not in known]
             if unknown:
@@ -51,7 +59,30 @@ class PuppetConfig(BaseModel):
             raise ValueError("more rendered sentences asked for than the split has")
         if self.pixel_level not in self.levels:
             raise ValueError(f"pixel_level {self.pixel_level} is not among the levels {self.levels}")
+        if self.mismatch_sentences > len(self.test_sentences):
+            raise ValueError("more mismatch sentences asked for than there are test sentences")
+        if self.by_identity and not 0 < len(self.test_subjects) < len(self.subjects):
+            raise ValueError(f"by_identity needs held-out and other subjects; held out are {', '.join(self.held_out)}")
         return self
+
+    def _known_pairs(self) -> list[str]:
+        return [f"{voice}:{face}" for voice in self.emotions for face in self.emotions if voice != face]
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(voice, face) emotions of the mismatch split."""
+        chosen = self.mismatch_pairs or self._known_pairs()
+        return tuple((voice, face) for voice, _, face in (pair.partition(":") for pair in chosen))
+
+    @property
+    def train_subjects(self) -> tuple[str, ...]:
+        """Whose clips stand in train and val."""
+        return tuple(s for s in self.subjects if not (self.by_identity and s in self.held_out))
+
+    @property
+    def test_subjects(self) -> tuple[str, ...]:
+        """Whose clips stand in test and mismatch."""
+        return tuple(s for s in self.subjects if not self.by_identity or s in self.held_out)
 
 
 class PuppetTinyConfig(PuppetConfig):

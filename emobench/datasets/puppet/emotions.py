@@ -41,43 +41,43 @@ class Emotion:
 
 CATALOGUE: Mapping[str, Emotion] = {
     "angry": Emotion(
-        apex={4: 1.1, 5: 0.65, 7: 0.7, 9: 0.12, 10: 0.35, 15: 0.15, 16: 0.5, 17: 0.25, 23: 0.6, 25: 0.6},
+        apex={4: 1.25, 5: 0.5, 7: 0.9, 9: 0.12, 10: 0.35, 15: 0.15, 16: 0.5, 17: 0.25, 23: 0.7, 25: 0.6},
         prosody=Prosody(rate_wpm=184, pitch=55, pitch_range=70, gain_db=5),
         mouth_gain=1.15, head=(0.0, 0.06, 0.0), energy=1.25, blink_seconds=4.5,
     ),
     "contempt": Emotion(
-        apex={2: (0.35, 0.0), 7: (0.15, 0.3), 10: (0.0, 0.25), 12: (0.1, 0.6), 14: (0.15, 0.9), 24: 0.2},
+        apex={2: (0.35, 0.0), 7: (0.15, 0.3), 10: (0.0, 0.12), 12: (0.1, 0.6), 14: (0.15, 0.9), 24: 0.25},
         prosody=Prosody(rate_wpm=142, pitch=43, pitch_range=60, gain_db=-2),
         mouth_gain=0.85, head=(0.06, -0.06, 0.05),
     ),
     "disgusted": Emotion(
-        apex={6: 0.6, 7: 0.45, 9: 1.15, 10: 1.1, 15: 0.35, 16: 0.15, 17: 0.45, 25: 0.4},
+        apex={1: 0.3, 4: 0.2, 6: 0.5, 7: 0.45, 9: 1.3, 10: 1.3, 15: 0.45, 16: 0.25, 17: 0.65, 25: 0.4, 43: 0.22},
         prosody=Prosody(rate_wpm=140, pitch=40, pitch_range=52, gain_db=0),
         mouth_gain=0.9, head=(0.04, -0.04, 0.02), gaze=(0.0, -0.1),
     ),
     "fear": Emotion(
-        apex={1: 1.0, 2: 0.4, 4: 0.7, 5: 0.95, 7: 0.15, 20: 0.95, 25: 0.65, 26: 0.22},
+        apex={1: 1.0, 2: 0.2, 4: 0.85, 5: 0.95, 7: 0.15, 15: 0.45, 16: 0.35, 20: 0.95, 25: 0.65, 26: 0.2},
         prosody=Prosody(rate_wpm=192, pitch=72, pitch_range=45, gain_db=-1),
         mouth_gain=0.9, head=(0.0, -0.03, 0.0), energy=1.2, blink_seconds=1.6,
     ),
     "happy": Emotion(
-        apex={6: 0.85, 7: 0.1, 10: 0.3, 12: 1.0, 25: 1.0, 26: 0.12},
+        apex={6: 0.75, 7: 0.1, 10: 0.2, 12: 1.0, 25: 0.9, 26: 0.15},
         prosody=Prosody(rate_wpm=178, pitch=64, pitch_range=78, gain_db=2),
         mouth_gain=1.1, head=(0.0, -0.02, 0.0), energy=1.25, brow_flash=0.12,
     ),
     "neutral": Emotion(
         # Relaxed lids and brows: without them the resting face, mouth moving, reads as surprise.
-        apex={4: 0.2, 43: 0.3},
+        apex={4: 0.3, 7: 0.1, 12: 0.08, 43: 0.32},
         prosody=Prosody(rate_wpm=160, pitch=50, pitch_range=40, gain_db=0),
         mouth_gain=0.5, brow_flash=0.0,
     ),
     "sad": Emotion(
-        apex={1: 1.0, 4: 0.55, 7: 0.15, 15: 0.85, 17: 0.5, 43: 0.18},
+        apex={1: 1.0, 4: 0.5, 6: 0.25, 7: 0.15, 15: 0.92, 17: 0.5, 43: 0.32},
         prosody=Prosody(rate_wpm=126, pitch=38, pitch_range=18, gain_db=-5),
-        mouth_gain=0.75, head=(0.0, 0.12, 0.03), gaze=(0.0, -0.35), energy=0.7, blink_seconds=2.2,
+        mouth_gain=0.85, head=(0.0, 0.12, 0.03), gaze=(0.0, -0.5), energy=0.7, blink_seconds=2.2,
     ),
     "surprised": Emotion(
-        apex={1: 0.95, 2: 1.05, 5: 0.75, 18: 0.2, 25: 0.4, 26: 1.0, 27: 0.4},
+        apex={1: 1.0, 2: 1.0, 5: 0.8, 18: 0.1, 25: 0.4, 26: 1.0, 27: 0.12},
         prosody=Prosody(rate_wpm=172, pitch=74, pitch_range=92, gain_db=3),
         mouth_gain=1.15, head=(0.0, -0.05, 0.0), energy=1.1, blink_seconds=4.5, brow_flash=0.12,
     ),
@@ -85,13 +85,18 @@ CATALOGUE: Mapping[str, Emotion] = {
 
 
 def apex(emotion: str, level: int) -> dict[int, tuple[float, float]]:
-    """Action unit → (left, right) weights of an emotion at a level."""
-    gain = LEVEL_GAIN[level]
-    weights = {}
-    for unit, value in CATALOGUE[emotion].apex.items():
-        left, right = value if isinstance(value, tuple) else (value, value)
-        weights[unit] = (left * gain, right * gain)
-    return weights
+    """Action unit → (left, right) weights of an emotion at a level: on the way from the neutral face to the apex."""
+    gain = 1.0 if emotion == "neutral" else LEVEL_GAIN[level]
+    rest, full = CATALOGUE["neutral"].apex, CATALOGUE[emotion].apex
+    sides = {unit: (_sides(rest.get(unit, 0.0)), _sides(full.get(unit, 0.0))) for unit in sorted({*rest, *full})}
+    return {
+        unit: (low[0] + (high[0] - low[0]) * gain, low[1] + (high[1] - low[1]) * gain)
+        for unit, (low, high) in sides.items()
+    }
+
+
+def _sides(weight: float | tuple[float, float]) -> tuple[float, float]:
+    return weight if isinstance(weight, tuple) else (weight, weight)
 
 
 def prosody(emotion: str, level: int) -> Prosody:

@@ -9,34 +9,23 @@ from numpy.typing import NDArray
 
 from .action_units import FRONT_HIGH, FRONT_LOW, FRONT_PHI
 from .alpha import GAZE_X, GAZE_Y, TONGUE
-from .hair import loose_hair, thickness
+from .ears import ear
+from .hair import above_hairline, loose_hair, thickness
 from .identity import IDENTITIES, Identity
+from .lashes import Lashes, grow_lashes, place_lashes
 from .motion import smoothstep
-from .parts import (
-    BAG_COLUMNS,
-    BAG_ROWS,
-    TONGUE_COLUMNS,
-    TONGUE_ROWS,
-    Material,
-    Part,
-    Strip,
-    mouth_bag,
-    place_bag,
-    place_strip,
-    rigid_parts,
-    strip_triangles,
-    strips,
-)
+from .mouth import lining, mouth_parts, place_lining
+from .parts import Material, Part, Strip, eyeballs, place_strip, strip_triangles, strips
 from .raster import vertex_normals
 from .rig import Rig, deform, jaw_degrees, make_rig, turn_jaw
-from .surface import Array, Surface, bump, jaw_line, template_height
+from .surface import Array, Surface, bump, template_height
 from .template import Template, build_template
 from .texture import paint_texture, reduction, uv_of
 from .view import rotations
 from .wrinkles import WrinkleMaps, build_wrinkles, face_uv
 
 GAZE_YAW, GAZE_PITCH = np.radians(28), np.radians(24)  # of the eyeballs at gaze 1
-TONGUE_RISE = np.array([0.0, 9.0, 2.0])  # mm at the tip
+TONGUE_RISE = np.array([0.0, 12.0, 4.5])  # mm at the tip
 TEETH_FOLLOW = 0.95  # share of the jaw's angle that lower teeth and tongue take
 TORSO_BELOW, TORSO_FULL = -118.0, -178.0  # template heights between which the neck twists
 OUTSIDE = -1.0  # face coordinate of vertices without wrinkles
@@ -55,6 +44,7 @@ class MeshArrays:
     occlusion: NDArray[np.float32]  # (n,) at rest
     height: NDArray[np.float32]  # (n,) template height: below HEAD_BOTTOM is torso
     follows_head: Array  # (n,) 1 turns with the head, 0 stays with the shoulders
+    strands: NDArray[np.int64]  # (k, 3) vertices of hair with their neighbours towards root and tip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +58,7 @@ class HeadModel:
     hair_offset: Array  # (n_skin, 3)
     parts: dict[str, tuple[Part, slice]]
     strips: tuple[tuple[Strip, slice], ...]
-    bag: tuple[Array, Array, slice]
+    lashes: tuple[tuple[Lashes, slice], ...]
     mesh: MeshArrays
     texture: NDArray[np.float32]
     wrinkles: WrinkleMaps
@@ -91,9 +81,12 @@ class HeadModel:
                 points[:, where] = turned + centre
                 occlusion[:, where] = _lid_shadow(turned)
         for strip, where in self.strips:
-            points[:, where] = place_strip(strip, skin, self.surface)
-        across, up, where = self.bag
-        points[:, where] = place_bag(across, up, skin, self.template)
+            is_lining = strip.kind == "lining"
+            points[:, where] = (
+                place_lining(skin[:, strip.contour]) if is_lining else place_strip(strip, skin, self.surface)
+            )
+        for lashes, where in self.lashes:
+            points[:, where] = place_lashes(lashes, skin, self.surface)
         return points, occlusion
 
     def mouth_opening(self, points: Array) -> float:
@@ -106,8 +99,8 @@ class HeadModel:
 def _tongue_lift(part: Part, alpha: NDArray[np.float32]) -> Array:
     if part.material != Material.TONGUE:
         return np.zeros((1, 1, 3))
-    along = np.tile(np.linspace(0, 1, TONGUE_ROWS), TONGUE_COLUMNS)
-    shape = TONGUE_RISE * np.stack([0 * along, along**1.5, along], axis=1)
+    along = part.local[:, 1]
+    shape = TONGUE_RISE * np.stack([0 * along, along**2, along], axis=1)
     return np.asarray(alpha[:, TONGUE, None, None].astype(np.float64) * shape)
 
 
@@ -131,27 +124,31 @@ def build_head(subject: str, size_px: int) -> HeadModel:
     template = build_template(surface)
     rig = make_rig(surface, template.points, template.lip_pairs)
     builder = _Builder(surface, template)
-    parts = {name: (part, builder.add_part(part)) for name, part in _all_parts(surface).items()}
-    placed = tuple((strip, builder.add_strip(strip)) for strip in strips(template))
-    across, up, triangles = mouth_bag()
-    bag = builder.add(BAG_COLUMNS * BAG_ROWS, triangles, Material.CAVITY, 0.3)
+    parts = {name: (part, builder.add_part(part)) for name, part in _all_parts(surface, size_px).items()}
+    placed = tuple((strip, builder.add_strip(strip)) for strip in (*strips(template), lining(template)))
+    lashes = tuple(
+        (each, builder.add(each.n_vertices, each.triangles, Material.LASH, 1.0))
+        for each in grow_lashes(surface, template, size_px)
+    )
     return HeadModel(
         identity=identity, surface=surface, template=template, rig=rig,
         hair_offset=_hair_offset(identity, template, rig),
-        parts=parts, strips=placed, bag=(across, up, bag), mesh=builder.arrays(),
+        parts=parts, strips=placed, lashes=lashes, mesh=builder.arrays(),
         texture=paint_texture(surface, size_px), wrinkles=build_wrinkles(surface, reduction(size_px)),
     )  # fmt: skip
 
 
-def _all_parts(surface: Surface) -> dict[str, Part]:
-    return rigid_parts(surface) | {f"hair_{i}": part for i, part in enumerate(loose_hair(surface))}
+def _all_parts(surface: Surface, size_px: int) -> dict[str, Part]:
+    ears = {"ear_left": ear(surface, 1), "ear_right": ear(surface, -1)}
+    hair = {f"hair_{i}": part for i, part in enumerate(loose_hair(surface, size_px))}
+    return eyeballs(surface) | mouth_parts(surface) | ears | hair
 
 
 def _hair_offset(identity: Identity, template: Template, rig: Rig) -> Array:
     normals = np.zeros_like(rig.rest)
     vertex_normals(rig.rest, template.triangles.astype(np.int32), normals)
     points = template.points
-    return np.asarray(normals * thickness(identity, points.phi, points.v, rig.rest[:, 0])[:, None])
+    return np.asarray(normals * thickness(identity, points.phi, points.v)[:, None])
 
 
 class _Builder:
@@ -161,15 +158,17 @@ class _Builder:
         points = template.points
         self._skin = len(points.phi)
         y, _ = template_height(points.v)
-        x = surface.points(points.phi, points.v)[:, 0]
+        x = surface.template_points(points.phi, points.v)[:, 0]
         front = (np.abs(points.phi) < FRONT_PHI) & (points.v > FRONT_LOW) & (points.v < FRONT_HIGH)
         self._triangles = [template.triangles]
         self._material = [np.full(len(template.triangles), Material.SKIN)]
+        self._casts = [np.ones(len(template.triangles), bool)]
         self._uv = [uv_of(points.phi, points.v)]
         self._face = [np.where(front[:, None], face_uv(x, y), OUTSIDE).astype(np.float32)]
         self._local: list[Array] = [np.zeros((self._skin, 3))]
         self._occlusion = [_skin_occlusion(surface, template, x, y, front)]
         self._height = [points.v]
+        self._strands: list[NDArray[np.int64]] = [np.zeros((0, 3), np.int64)]
         self._count = self._skin
 
     def add(self, n: int, triangles: NDArray[np.int64], material: Material, occlusion: float | Array) -> slice:
@@ -177,6 +176,7 @@ class _Builder:
         first, self._count = self._count, self._count + n
         self._triangles.append(triangles + first)
         self._material.append(np.full(len(triangles), material))
+        self._casts.append(np.full(len(triangles), material not in (Material.EYE, Material.LASH)))
         self._uv.append(np.zeros((n, 2), np.float32))
         self._face.append(np.full((n, 2), OUTSIDE, np.float32))
         self._local.append(np.zeros((n, 3)))
@@ -186,7 +186,14 @@ class _Builder:
 
     def add_part(self, part: Part) -> slice:
         where = self.add(len(part.vertices), part.triangles, part.material, part.occlusion)
+        if part.casts is not None:
+            self._casts[-1] &= part.casts
         self._local[-1] = part.local
+        if part.uv is not None and part.tone is not None:
+            self._uv[-1], self._face[-1] = part.uv.astype(np.float32), part.tone.astype(np.float32)
+        if part.behind is not None and part.ahead is not None:
+            rows = np.stack([np.arange(len(part.vertices)), part.behind, part.ahead], axis=1)
+            self._strands.append(rows + where.start)
         return where
 
     def add_strip(self, strip: Strip) -> slice:
@@ -203,16 +210,16 @@ class _Builder:
         follows[: self._skin] = smoothstep(TORSO_FULL, TORSO_BELOW, height[: self._skin])
         return MeshArrays(
             triangles=np.concatenate(self._triangles).astype(np.int32), material=material.astype(np.int8),
-            casts_shadow=(material != Material.EYE) & (material != Material.LASH),
+            casts_shadow=np.concatenate(self._casts),
             uv=np.concatenate(self._uv), face=np.concatenate(self._face),
             local=np.concatenate(self._local).astype(np.float32),
             occlusion=np.concatenate(self._occlusion).astype(np.float32), height=height.astype(np.float32),
-            follows_head=follows,
+            follows_head=follows, strands=np.concatenate(self._strands),
         )  # fmt: skip
 
 
 def _skin_occlusion(surface: Surface, template: Template, x: Array, y: Array, front: NDArray[np.bool_]) -> Array:
-    """Baked ambient occlusion: canthus, sockets, nostrils, lip corners, under the jaw."""
+    """Baked ambient occlusion: canthus, sockets, nostrils, lip corners, under jaw and hair."""
     nose, mouth = surface.identity.nose_width, surface.mouth_half_width
     open_ = np.ones(len(x))
     for amount, cx, cy, sx, sy in (
@@ -221,7 +228,8 @@ def _skin_occlusion(surface: Surface, template: Template, x: Array, y: Array, fr
     ):  # fmt: skip
         open_ -= front * amount * bump(x, y, cx, cy, sx, sy)
     v = template.points.v
-    open_ *= 1 - 0.55 * smoothstep(4, -14, v - jaw_line(template.points.phi)) * smoothstep(-190, -135, v)
+    open_ *= 1 - 0.55 * smoothstep(4, -14, v - surface.jaw_line(template.points.phi)) * smoothstep(-190, -135, v)
+    open_ *= 1 - 0.30 * smoothstep(-20, 4, above_hairline(surface.identity, template.points.phi, v))  # below locks
     open_[template.points.lip != 0] = 0.45
     return np.clip(open_, 0.15, 1)
 

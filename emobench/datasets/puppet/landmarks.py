@@ -6,7 +6,7 @@ import numpy as np
 
 from .action_units import Points
 from .rig import Rig, make_rig
-from .surface import EYE_X, Array, Surface, jaw_line
+from .surface import EYE_X, Array, Surface
 
 JAW_PHI = (1.44, 1.44, 1.42, 1.38, 1.2, 0.95, 0.65, 0.33, 0.0)  # from the ear to the chin
 JAW_EAR_HEIGHTS = (0.0, -18.0, -38.0)  # of the first three
@@ -30,8 +30,8 @@ def landmark_points(surface: Surface) -> Points:
     jaw, brows = right[:9], right[9:]
     xy = [*(_mirror(p) for p in jaw), *reversed(jaw[:8])]
     xy += [*(_mirror(p) for p in brows), *reversed(brows)]
-    xy += [(0.0, y) for y in BRIDGE_Y]
-    base = [(x * surface.identity.nose_width, y * surface.identity.nose_length) for x, y in NOSE_BASE]
+    xy += [(0.0, y) for y in BRIDGE_Y[:3]] + [(0.0, BRIDGE_Y[3] + surface.identity.nose_upturn_mm)]
+    base = [(x * surface.identity.nose_width, y) for x, y in NOSE_BASE]
     xy += [*(_mirror(p) for p in base), *reversed(base[:2])]
     outer, upper_outer, upper_inner, inner, lower_inner, lower_outer = _eye(surface)
     xy += [_mirror(p) for p in (outer, upper_outer, upper_inner, inner, lower_inner, lower_outer)]
@@ -58,7 +58,7 @@ def _mirror(point: tuple[float, float]) -> tuple[float, float]:
 def _frontal_jaw(surface: Surface) -> list[tuple[float, float]]:
     """Nine points of the subject's left jaw as frontal x, y, from the ear to the chin."""
     phi = np.array(JAW_PHI)
-    y = jaw_line(phi) + JAW_ABOVE_EDGE
+    y = surface.jaw_line(phi) + JAW_ABOVE_EDGE
     y[: len(JAW_EAR_HEIGHTS)] = JAW_EAR_HEIGHTS
     x: Array = surface.half_width(y) * np.sin(phi)
     return [(float(a), float(b)) for a, b in zip(x, y, strict=True)]

@@ -34,6 +34,15 @@ def _unit(x: float, y: float, z: float) -> Array:
 def studio_lights() -> Lights:
     """A key light from the upper left of the picture, a weak fill, a cool rim from behind."""
     key = _unit(-0.45, 0.55, 0.85)
+    return Lights(
+        key_direction=key, fill_direction=_unit(0.75, 0.15, 0.75), rim_direction=_unit(0.6, 0.5, -0.75),
+        key=np.array([1.22, 1.17, 1.10]) * 0.92, fill=np.array([0.34, 0.36, 0.40]), rim=np.array([0.6, 0.62, 0.68]),
+        ambient=np.array([0.30, 0.30, 0.32]), shadow_axes=shadow_axes(key),
+    )  # fmt: skip
+
+
+def shadow_axes(key: Array) -> Array:
+    """(3, 4) from studio positions (mm) to column, row and depth of the shadow map of a key light's direction."""
     across = np.cross([0.0, 1.0, 0.0], key)
     across /= np.linalg.norm(across)
     up = np.cross(key, across)
@@ -42,11 +51,7 @@ def studio_lights() -> Lights:
     axes[0, :3], axes[0, 3] = across * scale, SHADOW_TEXELS / 2
     axes[1, :3], axes[1, 3] = -up * scale, SHADOW_TEXELS * (0.5 + SHADOW_CENTRE_ROWS)
     axes[2, :3] = key
-    return Lights(
-        key_direction=key, fill_direction=_unit(0.75, 0.15, 0.75), rim_direction=_unit(0.6, 0.5, -0.75),
-        key=np.array([1.22, 1.17, 1.10]) * 0.92, fill=np.array([0.34, 0.36, 0.40]), rim=np.array([0.6, 0.62, 0.68]),
-        ambient=np.array([0.30, 0.30, 0.32]), shadow_axes=axes,
-    )  # fmt: skip
+    return axes
 
 
 def backdrop(identity: Identity, size_px: int) -> NDArray[np.float32]:

@@ -19,7 +19,8 @@ Samples = NDArray[np.float32]
 Kinds = NDArray[np.int8]
 
 EYE_RADIUS_MM, IRIS_MM, PUPIL_MM = 12.2, 6.1, 2.2
-TOOTH_PITCH_MM = 7.6
+RIM_TINT, RIM_PINK = np.array([0.85, 0.66, 0.66]), np.array([0.035, 0.008, 0.008])
+DULL_HAIR = 0.005  # linear light that even black hair scatters
 EXPONENT, SHINE = 20.0, 60.0  # highlight of dull skin, and how much sharper gloss makes it
 
 # Plain numbers for the kernels.
@@ -51,6 +52,7 @@ class Look:
     wrinkles: NDArray[np.float32]  # (n, n, 3)
     iris: Array  # (3,)
     hair: Array
+    hair_shine: float  # of locks, relative to straight hair
     ear: Array
     mouth_opening: float
 
@@ -61,14 +63,15 @@ def paint(samples: Samples, kinds: Kinds, look: Look) -> NDArray[np.float32]:
     uniform = np.zeros((len(Material), Surfel.COUNT), np.float32)
     uniform[Material.TONGUE] = (0.60, 0.27, 0.27, 0.35, 30, 0, 0)
     uniform[Material.CAVITY] = (0.10, 0.028, 0.026, 0, EXPONENT, 0, 0)
-    uniform[Material.LASH] = (*(look.hair * 0.25), 0, EXPONENT, 0, 0)
+    uniform[Material.LASH] = (*(look.hair * 0.12), 0, EXPONENT, 0, 0)
+    uniform[Material.RIM] = (*(look.ear * RIM_TINT + RIM_PINK), 0.5, 70, 0, 0.6)
     uniform[Material.EAR] = (*look.ear, 0.25, EXPONENT, 0, 1)
     _uniform(kinds, uniform, surfels)
     _skin(samples, kinds, look.texture, surfels)
     _wrinkled(samples, kinds, look.wrinkles, surfels)
     _eye(samples, kinds, look.iris, surfels)
     _teeth(samples, kinds, look.mouth_opening, surfels)
-    _hair_sheet(samples, kinds, look.hair, surfels)
+    _hair_locks(samples, kinds, look.hair, look.hair_shine, surfels)
     return surfels
 
 
@@ -178,43 +181,61 @@ def _eye(samples: Samples, kinds: Kinds, iris: Array, surfels: NDArray[np.float3
         white = ramp(IRIS_MM - 0.25, IRIS_MM + 0.4, radius)
         veins = ramp(6.5, 11.5, radius) * 0.10
         coloured = (1 - white) * pupil
-        surfels[k, 0] = iris[0] * (bright + collarette * 0.25) * coloured + 0.66 * white
-        surfels[k, 1] = iris[1] * (bright + collarette * 0.15) * coloured + (0.625 - veins) * white
-        surfels[k, 2] = iris[2] * bright * coloured + (0.605 - veins * 1.15) * white
+        white *= 1 - 0.28 * ramp(6.8, 12.0, radius)  # the ball turns away
+        surfels[k, 0] = iris[0] * (bright + collarette * 0.25) * coloured + 0.62 * white
+        surfels[k, 1] = iris[1] * (bright + collarette * 0.15) * coloured + (0.585 - veins) * white
+        surfels[k, 2] = iris[2] * bright * coloured + (0.565 - veins * 1.15) * white
         surfels[k, S_GLOSS] = 1.2
         surfels[k, S_EXPONENT] = 260.0
 
 
 @jit
 def _teeth(samples: Samples, kinds: Kinds, opening: float, surfels: NDArray[np.float32]) -> None:
-    """Single teeth with gaps, gums above; darker towards the back and in a narrow mouth."""
+    """Single teeth of slightly different shade, dark between, with gums; darker to the back and in a narrow mouth."""
     for k in range(len(kinds)):
         if kinds[k] != TEETH:
             continue
-        along, height = samples[k, LOCAL], samples[k, LOCAL + 1]
-        f = along / TOOTH_PITCH_MM
-        f -= np.floor(f)
-        gap = 0.60 + 0.40 * ramp(0.0, 0.10, f) * ramp(1.0, 0.90, f)
-        gum = ramp(0.80, 0.90, height + 0.12 * (2 * f - 1) ** 2)
-        dim = (0.55 + 0.45 * opening) / (1.0 + (along / 19.0) ** 6)
-        surfels[k, 0] = (0.86 * gap * (1 - gum) + 0.62 * gum) * dim
-        surfels[k, 1] = (0.82 * gap * (1 - gum) + 0.30 * gum) * dim
-        surfels[k, 2] = (0.74 * gap * (1 - gum) + 0.30 * gum) * dim
+        place, height, sideways = samples[k, LOCAL], samples[k, LOCAL + 1], samples[k, LOCAL + 2]
+        tooth = np.floor(place)
+        f = 2.0 * (place - tooth) - 1.0
+        gap = 1.0 - 0.55 * ramp(0.84, 1.0, abs(f)) * ramp(0.0, 0.25, height)
+        gum = ramp(0.90, 0.98, height + 0.16 * f * f)
+        root = ramp(0.45, 1.0, height)  # warmer towards the gum, greyer at the edge
+        own = 1.0 + 0.035 * np.sin(tooth * 12.9)
+        dim = (0.55 + 0.45 * opening) / (1.0 + (sideways / 19.0) ** 6) * own
+        surfels[k, 0] = (0.80 * gap * (1 - gum) + 0.56 * gum) * dim
+        surfels[k, 1] = ((0.77 - 0.04 * root) * gap * (1 - gum) + 0.25 * gum) * dim
+        surfels[k, 2] = ((0.70 - 0.12 * root) * gap * (1 - gum) + 0.24 * gum) * dim
         surfels[k, S_GLOSS] = 0.5
         surfels[k, S_EXPONENT] = 60.0
 
 
 @jit
-def _hair_sheet(samples: Samples, kinds: Kinds, hair: Array, surfels: NDArray[np.float32]) -> None:
-    """Strands of curtains and buns by their running coordinates."""
+def _round_lock(samples: Samples, k: int, lean: float) -> None:
+    """Lean the normal of sample k to the side of its lock; the strand's direction lies in the local columns."""
+    tx, ty, tz = samples[k, LOCAL], samples[k, LOCAL + 1], samples[k, LOCAL + 2]
+    nx, ny, nz = samples[k, NORMAL], samples[k, NORMAL + 1], samples[k, NORMAL + 2]
+    bx, by, bz = ty * nz - tz * ny, tz * nx - tx * nz, tx * ny - ty * nx
+    length = lean / np.sqrt(bx * bx + by * by + bz * bz + 1e-12)
+    nx, ny, nz = nx + bx * length, ny + by * length, nz + bz * length
+    length = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+    samples[k, NORMAL], samples[k, NORMAL + 1], samples[k, NORMAL + 2] = nx * length, ny * length, nz * length
+
+
+@jit
+def _hair_locks(
+    samples: Samples, kinds: Kinds, hair: Array, shine: float, surfels: NDArray[np.float32]
+) -> None:
+    """Locks: darker at the root, streaked along, each of its own tone; the normal turns around the lock."""
     for k in range(len(kinds)):
         if kinds[k] != SHEET:
             continue
-        across, along = samples[k, LOCAL], samples[k, LOCAL + 1]
-        tone = 0.5 + 0.22 * np.sin(across * 1.9 + 1.2 * np.sin(along * 0.05 + across * 0.31))
-        tone += 0.16 * np.sin(across * 4.7 + along * 0.02 + 2 * np.sin(across * 0.7))
-        tone = 0.45 + 0.9 * (tone + 0.12 * np.sin(across * 0.63 + along * 0.013))
+        across, along, own, lock = samples[k, UV], samples[k, UV + 1], samples[k, FACE], samples[k, FACE + 1]
+        streak = np.sin(across * 9.0 + lock * 40.0) * np.sin(across * 17.0 + lock * 90.0 + 3.0 * along)
+        tone = (0.70 + 0.42 * ramp(0.0, 0.8, along)) * (1.0 + 0.30 * own + 0.16 * streak)
         for c in range(3):
-            surfels[k, c] = hair[c] * tone
-        surfels[k, S_EXPONENT] = EXPONENT
+            surfels[k, c] = (hair[c] + DULL_HAIR) * tone
+        surfels[k, S_GLOSS] = 0.16 * (lock - 0.5)  # moves its highlight
+        _round_lock(samples, k, 1.3 * (across - 0.5))
+        surfels[k, S_EXPONENT] = shine
         surfels[k, S_HAIR] = 1.0

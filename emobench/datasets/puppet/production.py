@@ -15,7 +15,8 @@ from pathlib import Path
 from emobench.types import Progress
 
 from .recipe import Recipe
-from .recording import CARD, VIDEO, Studio
+from .recording import Studio
+from .storage import CARD, NOVEL, VIDEO
 
 STALE_SECONDS = 900.0  # temporary folders older than this were left by a killed process
 
@@ -23,9 +24,10 @@ _studio: Studio | None = None  # of this worker process
 
 
 def is_made(recipe: Recipe, root: Path) -> bool:
-    """Whether the clip's folder is complete. A clip that gained pixels is made again."""
+    """Whether the clip's folder is complete. A clip that gained pixels or novel views is made again."""
     folder = root / recipe.id
-    return (folder / CARD).exists() and (not recipe.has_pixels or (folder / VIDEO).exists())
+    wanted = [CARD, *([VIDEO] if recipe.has_pixels else []), *([NOVEL] if recipe.novel_every else [])]
+    return all((folder / name).exists() for name in wanted)
 
 
 def produce(recipes: Sequence[Recipe], root: Path, workers: int, progress: Progress) -> int:

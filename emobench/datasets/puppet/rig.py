@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from .action_units import Fields, Points, evaluate
 from .alpha import GAZE_Y, ROW
+from .compiled import jit
 from .surface import LID_RADIUS, Array, Surface
 
-JAW_PIVOT = np.array([0.0, -18.0, -12.0])
+JAW_PIVOT = np.array([0.0, -18.0, -32.0])  # the joint before the ear
 JAW_DEGREES = {26: 12.0, 27: 24.0}  # at weight 1
 JAW_LIMIT = 28.0
 CORNER_PULL = 0.16  # mm inwards per degree of opening past FREE_DEGREES
@@ -32,9 +33,11 @@ class Rig:
 
 def make_rig(surface: Surface, points: Points, lip_pairs: NDArray[np.int64]) -> Rig:
     """Evaluate an identity at the given points; the slit is closed at rest."""
-    rest = surface.points(points.phi, points.v)
+    rest = surface.template_points(points.phi, points.v)
     contour = points.lip != 0
     rest[contour, 1] = surface.slit(rest[contour, 0])
+    rest[lip_pairs, 2] = rest[lip_pairs, 2].mean(axis=1, keepdims=True)  # a closed mouth leaves no crack
+    rest = surface.place(rest)
     side = np.where(rest[:, 0] > 0, 1, -1).astype(np.int8)
     return Rig(rest=rest, fields=evaluate(surface, points), side=side, lip_pairs=lip_pairs)
 
@@ -53,9 +56,8 @@ def _both(alpha: NDArray[np.float32], unit: int) -> Array:
 def deform(rig: Rig, surface: Surface, alpha: NDArray[np.float32], offset: Array | None = None) -> Array:
     """(T, n, 3) mm in head space. `offset` (n, 3) is added to the rest position (hair)."""
     fields = rig.fields
-    n_units, n = fields.displacement.shape[:2]
-    moved = (alpha[:, :n_units] @ fields.displacement.reshape(n_units, -1)).reshape(len(alpha), n, 3)
-    position = moved.astype(np.float64) + (rig.rest if offset is None else rig.rest + offset)
+    position = np.empty((len(alpha), *rig.rest.shape))
+    _displace(alpha, fields.displacement, rig.rest if offset is None else rig.rest + offset, position)
     degrees = jaw_degrees(alpha)
     pull = CORNER_PULL * np.maximum(0, degrees - FREE_DEGREES)
     position[..., 0] -= pull[:, None] * (rig.side * fields.corner * fields.front)
@@ -63,6 +65,25 @@ def deform(rig: Rig, surface: Surface, alpha: NDArray[np.float32], offset: Array
     _uncross_lips(position, rig.lip_pairs)
     _move_lids(position, rig, surface, alpha)
     return position
+
+
+@jit
+def _displace(
+    alpha: NDArray[np.float32], displacement: NDArray[np.float32], rest: Array, position: Array
+) -> None:
+    """Rest (n, 3) plus weighted displacements (46, n, 3) into position (T, n, 3), always added in the same order.
+
+    A matrix product of BLAS would add in the processor's order, and edges would fall on other pixels elsewhere.
+    """
+    for frame in range(len(alpha)):
+        position[frame] = rest
+        for unit in range(len(displacement)):
+            weight = np.float64(alpha[frame, unit])
+            if weight != 0.0:
+                for point in range(len(rest)):
+                    position[frame, point, 0] += weight * displacement[unit, point, 0]
+                    position[frame, point, 1] += weight * displacement[unit, point, 1]
+                    position[frame, point, 2] += weight * displacement[unit, point, 2]
 
 
 def turn_jaw(position: Array, weight: Array, degrees: Array) -> None:

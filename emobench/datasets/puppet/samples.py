@@ -63,10 +63,13 @@ def count_samples(
 
 @jit
 def gather_samples(
-    seen: NDArray[np.int32], weights: NDArray[np.float32], triangles: NDArray[np.int32], material: NDArray[np.int8],
+    seen: NDArray[np.int32], nearness: Array, screen: Array, triangles: NDArray[np.int32], material: NDArray[np.int8],
     vertices: NDArray[np.float32], counts: NDArray[np.int8], samples: NDArray[np.float32], kinds: NDArray[np.int8],
 ) -> None:  # fmt: skip
-    """Interpolate packed vertices into samples (K, 15) and their materials into kinds (K,)."""
+    """Interpolate packed vertices into samples (K, 15) and their materials into kinds (K,).
+
+    Weights are perspective-correct; `screen` (n, 3) is what was rasterised: column, row and nearness of vertices.
+    """
     size = counts.shape[0]
     n = seen.shape[0] // size
     columns = samples.shape[1]
@@ -76,29 +79,31 @@ def gather_samples(
             if counts[y, x] == 0:
                 continue
             plain = counts[y, x] == PLAIN
-            share = np.float32(1.0 / (n * n)) if plain else np.float32(1.0)
+            part = 1.0 / (n * n) if plain else 1.0
             if plain:
                 samples[k] = 0.0
             for i in range(n):
                 for j in range(n):
-                    t = seen[y * n + i, x * n + j]
+                    row, column = y * n + i, x * n + j
+                    t = seen[row, column]
                     if t < 0:
                         continue
                     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                    w0, w1 = weights[y * n + i, x * n + j, 0], weights[y * n + i, x * n + j, 1]
-                    w2 = (np.float32(1.0) - w0 - w1) * share
-                    w0, w1 = w0 * share, w1 * share
+                    x0, y0 = screen[a, 0], screen[a, 1]
+                    x1, y1, x2, y2 = screen[b, 0] - x0, screen[b, 1] - y0, screen[c, 0] - x0, screen[c, 1] - y0
+                    px, py = column + 0.5 - x0, row + 0.5 - y0
+                    area = 1.0 / (x1 * y2 - x2 * y1)
+                    v1, v2 = (px * y2 - py * x2) * area, (py * x1 - px * y1) * area
+                    depth = part / nearness[row, column]
+                    w1, w2 = np.float32(v1 * screen[b, 2] * depth), np.float32(v2 * screen[c, 2] * depth)
+                    w0 = np.float32((1.0 - v1 - v2) * screen[a, 2] * depth)
                     kinds[k] = material[t]
                     if plain:
-                        for column in range(columns):
-                            samples[k, column] += (
-                                w0 * vertices[a, column] + w1 * vertices[b, column] + w2 * vertices[c, column]
-                            )
+                        for m in range(columns):
+                            samples[k, m] += w0 * vertices[a, m] + w1 * vertices[b, m] + w2 * vertices[c, m]
                     else:
-                        for column in range(columns):
-                            samples[k, column] = (
-                                w0 * vertices[a, column] + w1 * vertices[b, column] + w2 * vertices[c, column]
-                            )
+                        for m in range(columns):
+                            samples[k, m] = w0 * vertices[a, m] + w1 * vertices[b, m] + w2 * vertices[c, m]
                         k += 1
             if plain:
                 k += 1
@@ -108,9 +113,9 @@ def gather_samples(
 def resolve(
     counts: NDArray[np.int8], samples: NDArray[np.float32], rgb: NDArray[np.float32], wall: NDArray[np.float32],
     n_squared: int, head_above: float, frame: NDArray[np.uint8], head_alpha: NDArray[np.uint8],
-    head: NDArray[np.uint8], back: NDArray[np.uint8],
+    torso_alpha: NDArray[np.uint8], head: NDArray[np.uint8], back: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Average display colours (K, 3) into frame, head and back (H, W, 3) and the head's coverage (H, W)."""
+    """Average display colours (K, 3) into frame, head and back (H, W, 3); head's and torso's coverage (H, W)."""
     size = counts.shape[0]
     height_column = samples.shape[1] - 1
     in_head, in_back = np.zeros(3), np.zeros(3)
@@ -135,7 +140,20 @@ def resolve(
                         in_back[c] += weight * rgb[k, c]
                 k += 1
             head_alpha[y, x] = int(255.0 * n_head / n_squared + 0.5)
+            torso_alpha[y, x] = int(255.0 * count * weight / n_squared + 0.5) - head_alpha[y, x]
             for c in range(3):
                 frame[y, x, c] = int(255.0 * (in_head[c] + in_back[c]) / n_squared + 0.5)
                 head[y, x, c] = int(255.0 * in_head[c] / max(n_head, 1) + 0.5)
                 back[y, x, c] = int(255.0 * in_back[c] / max(n_squared - n_head, 1) + 0.5)
+
+
+@jit
+def nearest_depth(nearness: Array, n: int, depth: NDArray[np.uint16]) -> None:
+    """Distance along the optical axis of the nearest of a pixel's n × n samples, in 0.1 mm; 0 where none is covered."""
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            near = 0.0
+            for i in range(n):
+                for j in range(n):
+                    near = max(near, nearness[y * n + i, x * n + j])
+            depth[y, x] = int(min(10.0 / near, 65535.0 - 0.5) + 0.5) if near > 0.0 else 0

@@ -14,8 +14,13 @@ from .surface import Array
 
 OCCLUSION, NX, NY, NZ = int(Attribute.OCCLUSION), *(int(Attribute.NORMAL) + i for i in range(3))
 GLOSS, EXPONENT, HAIR, SOFT = int(Surfel.GLOSS), int(Surfel.EXPONENT), int(Surfel.HAIR), int(Surfel.SUBSURFACE)
-SKIN, EYE = int(Material.SKIN), int(Material.EYE)
+SKIN, EYE, LOCK = int(Material.SKIN), int(Material.EYE), int(Material.HAIR)
+STRAND = int(Attribute.LOCAL)  # direction of a lock of hair
 SHADOW_BIAS_MM, EYE_BIAS_MM, PENUMBRA_MM = 4.0, 1.0, 2.5
+HAIR_PENUMBRA_MM = 9.0  # locks let light through: the deeper below others, the darker
+HAIR_GLOW = 0.28  # share of the key light that reaches shaded hair
+GLANCE = 3.0  # how much skin gains in gloss at grazing angles
+PAINTED_SHINE = 0.15  # short and underlying hair stands in all directions
 HAIR_EDGE = 0.25  # rough strands catch little of the rim light
 TONE_STEPS, TONE_LIMIT = 4096, 1.5
 INSIDE_MOUTH = np.array([material in (Material.TEETH, Material.TONGUE) for material in Material])
@@ -68,10 +73,16 @@ def _shadowed(
                 if 0 <= i + di < columns and 0 <= j + dj < rows:
                     behind = shadow[j + dj, i + di] - depth
                     if behind > 0:
-                        share = max(0.0, 1 - behind / PENUMBRA_MM)
+                        share = max(0.0, 1 - behind / (HAIR_PENUMBRA_MM if kinds[k] == LOCK else PENUMBRA_MM))
                 total += wx * wy * share
         total /= 9.0
-        lit[k] = 0.55 + 0.45 * total if INSIDE_MOUTH[kinds[k]] else total
+        if INSIDE_MOUTH[kinds[k]]:
+            total = 0.55 + 0.45 * total
+        elif kinds[k] == EYE:  # moist and translucent: corners in the lids' shadow stay readable
+            total = 0.35 + 0.65 * total
+        elif kinds[k] == LOCK:  # light passes between and through hairs
+            total = HAIR_GLOW + (1 - HAIR_GLOW) * total
+        lit[k] = total
 
 
 @jit
@@ -86,33 +97,29 @@ def _illuminate(
     wraps = np.array([0.34, 0.16, 0.10])  # light bends furthest into shadow in red
     bleeds = np.array([0.75, 1.0, 1.1])
     for k in range(len(kinds)):
-        vx, vy, vz = camera[0] - samples[k, 0], camera[1] - samples[k, 1], camera[2] - samples[k, 2]
-        length = 1 / np.sqrt(vx * vx + vy * vy + vz * vz)
-        vx, vy, vz = vx * length, vy * length, vz * length
-        nx, ny, nz = samples[k, NX], samples[k, NY], samples[k, NZ]
-        length = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+        vx, vy, vz = _unit(camera[0] - samples[k, 0], camera[1] - samples[k, 1], camera[2] - samples[k, 2])
+        nx, ny, nz = _unit(samples[k, NX], samples[k, NY], samples[k, NZ])
         if kinds[k] != SKIN and nx * vx + ny * vy + nz * vz < 0:
-            length = -length
-        nx, ny, nz = nx * length, ny * length, nz * length
+            nx, ny, nz = -nx, -ny, -nz
         facing = max(0.0, nx * vx + ny * vy + nz * vz)
         open_, reached, soft = samples[k, OCCLUSION], lit[k], surfels[k, SOFT]
         to_key = nx * kx + ny * ky + nz * kz
         to_fill = max(0.0, (nx * fx + ny * fy + nz * fz + 0.3) / 1.3) * (0.4 + 0.6 * open_)
         sky = (0.725 + 0.275 * ny) * open_
         edge = (1 - facing) ** 3 * max(0.0, nx * rx + ny * ry + nz * rz) * 0.5 * open_
-        hx, hy, hz = kx + vx, ky + vy, kz + vz
-        length = 1 / np.sqrt(hx * hx + hy * hy + hz * hz)
-        hx, hy, hz = hx * length, hy * length, hz * length
+        hx, hy, hz = _unit(kx + vx, ky + vy, kz + vz)
         is_hair = surfels[k, HAIR] > 0.5
-        if is_hair:  # Kajiya-Kay: strands run down the surface
-            tx, ty, tz = -ny * nx, 1 - ny * ny, -ny * nz
-            along = (tx * hx + ty * hy + tz * hz) / np.sqrt(tx * tx + ty * ty + tz * tz + 1e-9)
-            shine = 0.16 * max(0.0, 1 - along * along) ** 20 * max(0.0, to_key + 0.2) * reached
+        glow = 0.0
+        if is_hair:
+            is_lock = kinds[k] == LOCK
+            tx, ty, tz = _strand(samples, k, is_lock, nx, ny, nz)
+            lit_side = max(0.0, min(1.0, 1.4 * to_key + 0.3)) * reached * (0.3 + 0.7 * open_)
+            lit_side *= surfels[k, EXPONENT] if is_lock else PAINTED_SHINE  # that of hair is its shine
+            shine, glow = _strand_lobes(tx * hx + ty * hy + tz * hz, nx * hx + ny * hy + nz * hz, surfels[k, GLOSS])
+            shine, glow, edge = shine * lit_side, glow * lit_side, edge * HAIR_EDGE
         else:
             shine = _gleam(max(0.0, nx * hx + ny * hy + nz * hz), surfels[k, GLOSS], surfels[k, EXPONENT], soft, to_key,
-                           reached, kinds[k] == EYE)  # fmt: skip
-        if is_hair:
-            edge *= HAIR_EDGE
+                           reached, facing, kinds[k] == EYE)  # fmt: skip
         dull = (0.85 if is_hair else 1.0) * (0.55 + 0.45 * open_) * (open_ if kinds[k] == EYE else 1.0)
         for c in range(3):
             wrap = wraps[c] * soft if soft > 0 else 0.08
@@ -120,18 +127,49 @@ def _illuminate(
             if soft > 0 and 0.0 < reached < 1.0:  # what bleeds into shadow through skin is red
                 bled = reached ** bleeds[c]
             arriving = key[c] * max(0.0, (to_key + wrap) / (1 + wrap)) * bled + fill[c] * to_fill + ambient[c] * sky
-            tint = (0.235 - 0.015 * c + 1.5 * hair[c]) if is_hair else key[c]
-            light[k, c] = surfels[k, c] * arriving * dull + shine * tint + edge * rim[c]
+            light[k, c] = surfels[k, c] * arriving * dull + shine * key[c] + edge * rim[c]
+            if is_hair:
+                light[k, c] += glow * key[c] * np.sqrt(surfels[k, c] * hair[c] + 1e-6)
+
+
+@jit
+def _strand(samples: Samples, k: int, is_lock: bool, nx: float, ny: float, nz: float) -> tuple[float, float, float]:
+    """Unit direction of the hair at sample k; painted strands run down the skin."""
+    tx, ty, tz = -ny * nx, 1 - ny * ny, -ny * nz
+    if is_lock:
+        tx, ty, tz = float(samples[k, STRAND]), float(samples[k, STRAND + 1]), float(samples[k, STRAND + 2])
+    return _unit(tx, ty, tz)
+
+
+@jit
+def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    length = 1 / np.sqrt(x * x + y * y + z * z + 1e-12)
+    return x * length, y * length, z * length
+
+
+@jit
+def _strand_lobes(along: float, facing: float, shift: float) -> tuple[float, float]:
+    """Highlights of a strand by the cosines of the half vector to its tangent and normal: white, and in its own colour.
+
+    The scales of a hair tilt the first towards the root and the second, which passed through the hair, to the tip.
+    """
+    first, second = along + (shift - 0.12) * facing, along + (shift + 0.20) * facing
+    white = 0.10 * max(0.0, 1 - first * first) ** 36
+    return white, 0.75 * max(0.0, 1 - second * second) ** 12
 
 
 @jit
 def _gleam(
-    half: float, gloss: float, exponent: float, soft: float, to_key: float, reached: float, is_eye: bool
+    half: float, gloss: float, exponent: float, soft: float, to_key: float, reached: float, facing: float, is_eye: bool
 ) -> float:
     """Blinn-Phong highlight of skin, teeth and eyes by the cosine to the half vector."""
     if is_eye:
         return float(1.1 * half**exponent * reached + 0.004)
     if gloss <= 0.0:
         return 0.0
-    broad = 0.05 * half**6 if soft > 0 else 0.0
-    return float(gloss * (0.22 * half**exponent + broad) * max(0.0, min(1.0, to_key * 3)) * reached)
+    lit_side = max(0.0, min(1.0, to_key * 3)) * reached
+    if soft <= 0.0:
+        return float(gloss * 0.22 * half**exponent * lit_side)
+    # Skin: a fine oily lobe over a broad one, both stronger where it is seen at a glance (Schlick 1994).
+    glance = 0.8 + GLANCE * (1 - facing) ** 5
+    return float(gloss * (0.13 * half**exponent + 0.075 * half**7) * glance * lit_side)

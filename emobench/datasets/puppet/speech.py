@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -19,7 +20,13 @@ from .emotions import Prosody
 HEADROOM_DB = 3.0  # the loudest emotion (+5 dB) still does not clip espeak-ng's normal level
 FULL_SCALE = 32768.0
 PAD_SECONDS = 0.15  # silence before and after, so that the mouth starts and ends closed
+# espeak-ng reports a voiceless stop at its burst; the silent hold before it belongs to the stop as well. Measured on
+# six voices at 126 to 192 words a minute: 46 ms at 160, inversely proportional to the rate.
+HOLD_SECONDS_PER_WPM = 0.046 * 160
+HOLD_LIMIT = 0.6  # share of the sound before that the hold may take
+VOICELESS_STOPS = ("p", "t", "k")
 
+# s10 alone covers every viseme, and so do s01 to s09 together: train and test splits miss no mouth shape.
 SENTENCES: Mapping[str, str] = {
     "s01": "The small boat drifted past the old bridge.",
     "s02": "Maybe tomorrow we will find a better way.",
@@ -27,10 +34,10 @@ SENTENCES: Mapping[str, str] = {
     "s04": "I never thought the room would be so quiet.",
     "s05": "They told me about the meeting this morning.",
     "s06": "My father bought four apples at the market.",
-    "s07": "We should leave before the rain begins.",
+    "s07": "We should head home before the rain begins.",
     "s08": "Nobody knows where the white van was parked.",
     "s09": "She opened the window and looked outside.",
-    "s10": "You have five minutes to show me the map.",
+    "s10": "Please show her the map one hour before breakfast.",
     "s11": "The phone was ringing when I came home.",
     "s12": "Very few people ever visit the village.",
 }
@@ -110,7 +117,8 @@ class Speaker:
             raise SpeechError(f"espeak-ng cannot speak {text!r}: {head['error']}")
         raw = np.frombuffer(data, "<i2").astype(np.float32) / FULL_SCALE
         starts = [(start / 1000.0, ipa) for start, ipa in head["phonemes"]]
-        return _arrange(raw, int(head["rate_hz"]), starts, prosody.gain_db, fps, str(head["version"]))
+        phonemes = _hold_stops(starts, HOLD_SECONDS_PER_WPM / prosody.rate_wpm)
+        return _arrange(raw, int(head["rate_hz"]), phonemes, prosody.gain_db, fps, str(head["version"]))
 
 
 @contextlib.contextmanager
@@ -121,6 +129,16 @@ def open_speaker() -> Iterator[Speaker]:
         yield speaker
     finally:
         speaker.close()
+
+
+def _hold_stops(starts: list[tuple[float, str]], hold_seconds: float) -> list[tuple[float, str]]:
+    """(start in s, IPA) events with voiceless stops moved from their burst to the closing of the mouth."""
+    moved = starts[:1]
+    for (before, _), (start, ipa) in itertools.pairwise(starts):
+        is_stop = ipa.lstrip("ˈˌ_").startswith(VOICELESS_STOPS)
+        earlier = min(hold_seconds, HOLD_LIMIT * (start - before)) if is_stop else 0.0
+        moved.append((start - earlier, ipa))
+    return moved
 
 
 def _arrange(

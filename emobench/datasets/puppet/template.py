@@ -24,7 +24,7 @@ SLIT_GAP_MM = 1.0  # the slit is opened by this much while meshing
 FILLS = (
     ((-21, 21), (-50, 8), 1.7, 1.35),
     ((-60, 60), (-90, 34), 2.7, 2.0),
-    ((-112, 112), (-122, 62), 4.2, 3.2),
+    ((-112, 112), (-176, 62), 4.2, 3.2),
     ((-np.pi * UNROLL_MM + 3, np.pi * UNROLL_MM - 3), (BOTTOM, TOP), 8.5, 6.0),
 )
 JITTER_MM = 0.08  # breaks the ties of a regular grid; fixed seed, the same mesh for everyone

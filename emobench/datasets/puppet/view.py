@@ -10,16 +10,18 @@ from emobench.types import Camera, Floats, HeadPose
 from .identity import Identity
 from .surface import Array
 
-CAMERA_POSITION = np.array([0.0, -16.0, 1100.0])  # mm in the world; looks along −z
-FIELD_MM = 270.0  # width seen at FOCUS_Z
+CAMERA_POSITION = np.array([0.0, -21.0, 1100.0])  # mm in the world; looks along −z
+FIELD_MM = 290.0  # width seen at FOCUS_Z
 FOCUS_Z = 40.0
+ORBIT_PIVOT = np.array([0.0, -16.0, -15.0])  # other cameras stand on a circle about the head's vertical axis
 NECK_PIVOT = np.array([0.0, -105.0, -35.0])  # the head turns about this point
 
 # Rigid head in head space (mm), hair and an open jaw included; the hidden back of the skull is left out.
-_BOX = ((-94.0, -138.0, -72.0), (94.0, 138.0, 84.0))
+_BOX = ((-94.0, -144.0, -72.0), (94.0, 138.0, 84.0))
 _BOX_BY_HAIR = {
-    "long": ((-98.0, -144.0, -80.0), (98.0, 136.0, 84.0)),
-    "bun": ((-94.0, -140.0, -80.0), (94.0, 152.0, 84.0)),
+    "long": ((-109.0, -152.0, -80.0), (109.0, 136.0, 84.0)),
+    "straight": ((-109.0, -150.0, -80.0), (109.0, 136.0, 84.0)),
+    "bob": ((-109.0, -144.0, -80.0), (109.0, 138.0, 84.0)),
 }
 
 
@@ -50,6 +52,25 @@ def head_pose(angles: Array, shift: Array) -> HeadPose:
     """Head-to-camera motion of a performance: turned about the neck, moved by `shift` (T, 3) mm."""
     rotation = rotations(angles)
     translation = NECK_PIVOT - rotation @ NECK_PIVOT + shift - CAMERA_POSITION
+    return HeadPose(rotation=rotation.astype(np.float32), translation=translation.astype(np.float32))
+
+
+def orbit(yaw: float) -> tuple[Array, Array]:
+    """Position (3,) and axes (3, 3) of a camera turned by `yaw` rad about the head; it sees (x − position) @ axes.
+
+    Yaw 0 is the studio's camera; a positive yaw moves the camera to the subject's left.
+    """
+    axes = rotations(np.array([[yaw, 0.0, 0.0]]))[0]
+    arm = CAMERA_POSITION - ORBIT_PIVOT
+    return ORBIT_PIVOT + (axes * arm).sum(axis=1), axes
+
+
+def seen_from(pose: HeadPose, yaw: float) -> HeadPose:
+    """The same head as the orbiting camera sees it."""
+    position, axes = orbit(yaw)
+    studio = pose.translation.astype(np.float64) + CAMERA_POSITION
+    rotation = np.einsum("ji,tjk->tik", axes, pose.rotation.astype(np.float64))
+    translation = np.einsum("ji,tj->ti", axes, studio - position)
     return HeadPose(rotation=rotation.astype(np.float32), translation=translation.astype(np.float32))
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from emobench.types import SAMPLE_RATE_HZ
+
 from .motion import Curve
-from .speech import Phoneme
+from .speech import Phoneme, Utterance
 
 CHANNELS = ("jaw", "wide", "round", "funnel", "close", "bite", "raise", "depress", "tongue", "part")
 OVERSAMPLING = 4  # curves are computed at this multiple of the frame rate, then averaged
 LEAD_SECONDS = 0.03  # mouths move before they are heard
 STRESS_GAIN = 1.15  # jaw opening of a vowel with primary stress
+LOUDNESS_DB_PER_DECADE = 48.0  # 6 dB open the jaw by a third
+LOUDNESS_LIMITS = (0.55, 1.4)
+CONTACT_SHARE = 0.42  # of a sound's length, before and after its centre, in which p, b, m, f and v hold their contact
+SILENT_DB, SILENT_POWER = -80.0, 1e-8
 BILABIAL, LABIODENTAL, SILENCE = "PBM", "FV", "sil"
+VOWELS = frozenset({"AA", "AE", "AH", "EH", "IH", "IY", "AO", "OW", "UW", "ER"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +38,13 @@ class Viseme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A viseme with its time span; `gain` scales the jaw (0 silences it, more than 1 is stress)."""
+    """A viseme with its time span; `gain` scales the jaw (0 silences it)."""
 
     viseme: str
     start_seconds: float
     end_seconds: float
     gain: float = 1.0
+    is_stressed: bool = False  # of a vowel with primary stress
 
     @property
     def centre_seconds(self) -> float:
@@ -113,9 +121,36 @@ def _segments_of(phoneme: Phoneme) -> list[Segment]:
     segments, start = [], phoneme.start_seconds
     for name, share in shares:
         end = start + span * share
-        segments.append(Segment(viseme=name, start_seconds=start, end_seconds=end, gain=gain))
+        stressed = gain > 1 and name in VOWELS
+        segments.append(Segment(viseme=name, start_seconds=start, end_seconds=end, gain=gain, is_stressed=stressed))
         start = end
     return segments
+
+
+def open_by_loudness(segments: Sequence[Segment], utterance: Utterance) -> tuple[Segment, ...]:
+    """Louder vowels open the jaw further: 6 dB above the utterance's mean vowel by a third, within LOUDNESS_LIMITS.
+
+    Loudness and jaw opening rise together in real speech (Schulman 1989, JASA 85:295); espeak-ng's phonemes alone
+    do not say which vowels are loud.
+    """
+    levels = [_level_db(utterance, part) for part in segments if part.viseme in VOWELS]
+    if not levels:
+        return tuple(segments)
+    reference = float(np.mean(levels))
+
+    def gain(part: Segment) -> float:
+        if part.viseme not in VOWELS:
+            return part.gain
+        factor = 10 ** ((_level_db(utterance, part) - reference) / LOUDNESS_DB_PER_DECADE)
+        return part.gain * float(np.clip(factor, *LOUDNESS_LIMITS))
+
+    return tuple(replace(part, gain=gain(part)) for part in segments)
+
+
+def _level_db(utterance: Utterance, part: Segment) -> float:
+    first, last = (round(t * SAMPLE_RATE_HZ) for t in (part.start_seconds, part.end_seconds))
+    piece = utterance.samples[first : max(last, first + 1)].astype(np.float64)
+    return float(10 * np.log10(max((piece * piece).mean(), SILENT_POWER))) if len(piece) else SILENT_DB
 
 
 def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gain: float) -> Curve:
@@ -132,7 +167,7 @@ def articulate(segments: Sequence[Segment], fps: float, n_frames: int, mouth_gai
         viseme = VISEMES[part.viseme]
         length = max(part.end_seconds - part.start_seconds, 0.03)
         offset = seconds - part.centre_seconds
-        width = np.where(offset < 0, 0.055, 0.065) + 0.30 * length
+        width = np.where(offset < 0, 0.045, 0.055) + 0.27 * length
         weight = viseme.dominance * np.exp(-((np.abs(offset) / width) ** 1.6))[:, None]
         target = viseme.vector()
         target[0] *= part.gain
@@ -152,7 +187,7 @@ def _close_lips(curves: Curve, seconds: Curve, segments: Sequence[Segment]) -> N
         if part.viseme not in (BILABIAL, LABIODENTAL):
             continue
         length = max(part.end_seconds - part.start_seconds, 0.05)
-        contact = np.exp(-(np.abs((seconds - part.centre_seconds) / (0.5 * length)) ** 4))
+        contact = np.exp(-(np.abs((seconds - part.centre_seconds) / (CONTACT_SHARE * length)) ** 4))
         bilabial = part.viseme == BILABIAL
         closing = CHANNELS.index("close" if bilabial else "bite")
         curves[:, closing] = np.maximum(curves[:, closing], contact)

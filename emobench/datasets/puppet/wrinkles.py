@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from .alpha import ROW
 from .compiled import jit
 from .motion import smoothstep
-from .surface import Array, Surface, bump
+from .sculpture import Array, bump, nasolabial_distance
+from .surface import Surface
 
 TEXELS = 400  # per side, before reduction
 X_RANGE, Y_RANGE = (-80.0, 80.0), (-120.0, 80.0)  # mm of the frontal face that the maps cover
@@ -20,6 +21,8 @@ SLOPE_GAIN = 1.7  # slope per mm of relief between neighbouring texels of the fu
 SIDE_BLEND_MM = 4.0
 CREASE, SLOPE_X, SLOPE_Y = 0, 1, 2
 NEGLIGIBLE = 1e-3
+DEEPEST = 2.4  # mm of relief that no sum of creases reaches
+YOUNG, OLD = 0.8, 1.15  # gain of all wrinkles at age 0 and 1
 
 Map = NDArray[np.float32]
 
@@ -36,6 +39,7 @@ class WrinkleMaps:
         """(n, n, 3) relief of one frame; α is (49,)."""
         total = np.zeros(self.maps.shape[1:], np.float32)
         _accumulate(total, self.maps, self.boxes, alpha[self.columns])
+        _saturate(total)
         return total
 
 
@@ -51,6 +55,17 @@ def _accumulate(total: Map, maps: Map, boxes: NDArray[np.int64], weights: Map) -
                     total[i, j, channel] += weight * maps[k, i, j, channel]
 
 
+@jit
+def _saturate(total: Map) -> None:
+    """Where several actions fold the same skin, creases deepen ever less: depth d becomes d / (1 + d / DEEPEST)."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            if total[i, j, CREASE] < 0:
+                share = 1 / (1 - total[i, j, CREASE] / DEEPEST)
+                for channel in range(3):
+                    total[i, j, channel] *= share
+
+
 def face_uv(x: Array, y: Array) -> Map:
     """(n, 2) coordinates 0..1 in the maps of frontal points."""
     u = (x - X_RANGE[0]) / (X_RANGE[1] - X_RANGE[0])
@@ -62,11 +77,12 @@ def build_wrinkles(surface: Surface, factor: int) -> WrinkleMaps:
     """All maps of an identity, reduced by `factor` (1, 2, 4 or 8)."""
     step = (np.arange(TEXELS) + 0.5) / TEXELS
     x, y = np.meshgrid(X_RANGE[0] + (X_RANGE[1] - X_RANGE[0]) * step, Y_RANGE[1] - (Y_RANGE[1] - Y_RANGE[0]) * step)
+    gain = YOUNG + (OLD - YOUNG) * surface.identity.age
     left = smoothstep(-SIDE_BLEND_MM, SIDE_BLEND_MM, x)
     maps, columns = [], []
     for unit, relief in _reliefs(surface, x, y).items():
         for offset, side in enumerate((left, 1 - left)):
-            maps.append(_reduced(relief * side, factor))
+            maps.append(_reduced(gain * relief * side, factor))
             columns.append(2 * ROW[unit] + offset)
     stacked = np.stack(maps)
     boxes = np.array([_box(np.abs(item).max(axis=-1) > NEGLIGIBLE) for item in stacked], np.int64)
@@ -104,21 +120,21 @@ def _reliefs(surface: Surface, x: Array, y: Array) -> Mapping[int, Array]:
         6: 0.75 * _crow_feet(wide, y) - 0.7 * _line(y + 8 - 0.004 * (wide - 30) ** 2, 1.0)
         * smoothstep(17, 24, wide) * smoothstep(48, 40, wide),
         7: -0.5 * _line(y + 6.3 - 0.006 * (wide - 30) ** 2, 0.9) * smoothstep(17, 24, wide) * smoothstep(46, 38, wide),
-        9: 0.9 * _nasolabial(wide, y, 0) - 1.1 * _nose_bridge(wide, y),
-        10: 1.1 * _nasolabial(wide, y, 1),
-        12: 1.1 * _nasolabial(wide, y, 3),
+        9: 0.7 * _nasolabial(wide, y, 0) - 1.1 * _nose_bridge(wide, y),
+        10: 0.9 * _nasolabial(wide, y, 0),
+        12: 1.0 * _nasolabial(wide, y, 1),
         14: -1.3 * np.exp(-0.5 * ((wide - mouth - 4.5) / 1.6) ** 2 - 0.5 * ((y + 65) / 6) ** 2),
-        15: -0.9 * _line(wide - mouth - 1.5 + 0.25 * (y + 68), 1.3) * smoothstep(-66, -70, y) * smoothstep(-88, -78, y),
+        15: -0.7 * _line(wide - mouth - 1.5 + 0.25 * (y + 68), 1.8) * smoothstep(-66, -70, y) * smoothstep(-88, -78, y),
         17: _chin(x, y),
-        20: -0.5 * _line(wide - mouth - 7, 1.8) * smoothstep(-52, -60, y) * smoothstep(-84, -74, y),
+        20: -0.4 * _line(wide - mouth - 7, 2.4) * smoothstep(-52, -60, y) * smoothstep(-84, -74, y),
     }  # fmt: skip
 
 
 def _nasolabial(wide: Array, y: Array, offset: float) -> Array:
     """The fold from the nose to the corner of the mouth, and the bulge of the cheek beside it."""
-    fold = wide - (15.5 + offset - (y + 38) * 0.62)
-    reach = smoothstep(-33, -42, y) * smoothstep(-75, -58, y)
-    return np.asarray((0.8 * _line(fold - 5, 3.5) - _line(fold, 1.5)) * reach)
+    fold = nasolabial_distance(wide, y) - offset
+    reach = smoothstep(-33, -44, y) * smoothstep(-76, -58, y)
+    return np.asarray((0.8 * _line(fold - 5, 3.5) - 0.9 * _line(fold, 1.9)) * reach)
 
 
 def _nose_bridge(wide: Array, y: Array) -> Array:
