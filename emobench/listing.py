@@ -31,7 +31,7 @@ def rows(kind: str) -> list[dict[str, Any]]:
         if kind == "methods" and spec:
             row |= {"role": spec.role, "presets": [f"{name}/{preset}" for preset in spec.presets]}
         if kind == "metrics" and spec:
-            row |= {"unit": spec.unit, "higher_is_better": spec.higher_is_better}
+            row |= {"unit": spec.unit, "higher_is_better": spec.higher_is_better, "default": spec.is_default}
         found.append(row)
     return found
 
@@ -74,5 +74,7 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
         mark = "yes" if row["available"] else "no"
         style = "" if row["available"] else "red"
         text = row["summary"] if row["available"] else f"{row['summary']} — {row['reason']}".removeprefix(" — ")
+        if not row.get("default", True):
+            text = f"(on request) {text}"
         table.add_row(row["name"], mark, text, style=style)
     Console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from emobench.types import Context, Dataset, DatasetSpec, MethodSpec, MetricSpec
 
 DATASET_PREFIX = "dataset."
 SCORED_SPLIT = "test"
-BACKENDS = ("auto", "torch", "numba")
+ALL_METRICS = "all"
+BACKENDS = ("auto", "torch", "numba", "triton", "tinycudann")
+CUDA_BACKENDS = ("triton", "tinycudann")  # packages of the same name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class Request:
     methods: Sequence[str]
     dataset: str
     data_root: Path | None = None
-    metrics: Sequence[str] = ()  # () = every registered metric
+    metrics: Sequence[str] = ()  # () = the default ones, ("all",) = every registered one
     sets: Sequence[str] = ()
     config_file: Path | None = None
     seeds: Sequence[int] = (0,)
@@ -66,8 +69,7 @@ class Plan:
 
 def make_plan(request: Request) -> Plan:
     """Resolve and validate names, presets and configuration. Raises UsageError before anything is computed."""
-    if request.backend not in BACKENDS:
-        raise UsageError(f"Unknown backend {request.backend!r}. Choose {', '.join(BACKENDS)}.")
+    _check_backend(request.backend, request.device)
     dataset_spec: DatasetSpec = registry.find("dataset", request.dataset)
     _check_split(dataset_spec, request.split)
     _require_modules(dataset_spec)
@@ -75,13 +77,7 @@ def make_plan(request: Request) -> Plan:
     sets = parse_sets(request.sets)
     dataset_sets = {k[len(DATASET_PREFIX) :]: v for k, v in sets.items() if k.startswith(DATASET_PREFIX)}
     method_sets = {k: v for k, v in sets.items() if not k.startswith(DATASET_PREFIX)}
-    dataset_config = resolve(
-        registry.load_object(dataset_spec.config),
-        dataset_spec.presets.get("", {}),
-        _section(stored, "dataset"),
-        sets=dataset_sets,
-        owner=f"dataset {dataset_spec.name}",
-    )
+    dataset_config = _dataset_config(dataset_spec, stored, dataset_sets)
     asked = [_method(name) for name in request.methods]
     shared = _shared_values(asked, stored, method_sets)
     units = []
@@ -101,9 +97,22 @@ def make_plan(request: Request) -> Plan:
         dataset_spec=dataset_spec,
         dataset_config=dataset_config,
         units=units,
-        metrics=_usable([find_metric(name) for name in request.metrics]) or all_metrics(),
+        metrics=_usable(choose_metrics(request.metrics)) if request.metrics else choose_metrics(()),
         material=dataset_spec.name if request.split == SCORED_SPLIT else f"{dataset_spec.name}-{request.split}",
     )
+
+
+def _check_backend(name: str, device: str) -> None:
+    if name not in BACKENDS:
+        raise UsageError(f"Unknown backend {name!r}. Choose {', '.join(BACKENDS)}.")
+    if name in CUDA_BACKENDS and find_spec(name) is None:
+        how = {
+            "triton": "python -m pip install triton (Linux)",
+            "tinycudann": "build it from https://github.com/NVlabs/tiny-cuda-nn, bindings/torch",
+        }[name]
+        raise Unavailable(f"Backend {name!r} needs the package {name}: {how}. Or use --backend auto.")
+    if name in CUDA_BACKENDS and not device.startswith("cuda"):
+        raise UsageError(f"Backend {name!r} runs on CUDA devices, not on {device}. Use --device cuda.")
 
 
 def _check_split(spec: DatasetSpec, split: str) -> None:
@@ -113,14 +122,37 @@ def _check_split(spec: DatasetSpec, split: str) -> None:
         raise UsageError(f"Dataset {spec.name!r} has no split {split!r} to score. Choose {', '.join(scored)}.")
 
 
+def _dataset_config(spec: DatasetSpec, stored: Mapping[str, Any], sets: Mapping[str, Any]) -> BaseModel:
+    return resolve(
+        registry.load_object(spec.config),
+        spec.presets.get("", {}),
+        _section(stored, "dataset"),
+        sets=sets,
+        owner=f"dataset {spec.name}",
+    )
+
+
+def find_dataset(name: str, sets: Sequence[str], config_file: Path | None) -> tuple[DatasetSpec, BaseModel]:
+    """Spec and configuration of a dataset alone; keys of `sets` may stand with or without "dataset."."""
+    spec: DatasetSpec = registry.find("dataset", name)
+    _require_modules(spec)
+    stored = read_config(config_file) if config_file else {}
+    given = {key.removeprefix(DATASET_PREFIX): value for key, value in parse_sets(sets).items()}
+    return spec, _dataset_config(spec, stored, given)
+
+
 def build_dataset(plan: Plan, context: Context) -> Dataset:
+    """The dataset object of a plan. Raises UsageError/InputError when its data root is missing."""
+    return open_dataset(plan.dataset_spec, plan.dataset_config, context)
+
+
+def open_dataset(spec: DatasetSpec, config: BaseModel, context: Context) -> Dataset:
     """The dataset object. Raises UsageError/InputError when its data root is missing."""
-    spec = plan.dataset_spec
     if spec.needs_root and context.data_root is None:
         raise UsageError(f"Dataset {spec.name!r} needs --data-root DIR. {spec.obtain}".strip())
     if not spec.needs_root and context.data_root is not None:
         raise UsageError(f"Dataset {spec.name!r} is made here and takes no --data-root.")
-    dataset: Dataset = registry.load_object(spec.factory)(plan.dataset_config, context)
+    dataset: Dataset = registry.load_object(spec.factory)(config, context)
     return dataset
 
 
@@ -142,9 +174,12 @@ def _usable(named: Sequence[MetricSpec]) -> Sequence[MetricSpec]:
     return named
 
 
-def all_metrics() -> list[MetricSpec]:
-    """Every registered metric that is not broken."""
-    return [entry.spec for entry in registry.entries("metric").values() if entry.broken is None]
+def choose_metrics(names: Sequence[str]) -> list[MetricSpec]:
+    """The metrics of these names; "all" among them stands for every working one, () for the default ones."""
+    working: list[MetricSpec] = [entry.spec for entry in registry.entries("metric").values() if entry.broken is None]
+    if ALL_METRICS in names:
+        return working
+    return [find_metric(name) for name in names] or [spec for spec in working if spec.is_default]
 
 
 def _method(name: str) -> tuple[MethodSpec, str]:

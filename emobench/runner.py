@@ -32,6 +32,7 @@ from emobench.scoring import (
     save_stats,
     score_clip,
     stats_key,
+    weights_used,
 )
 from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run, read_json
 from emobench.subjects import SubjectCard, choose_references, save_subjects
@@ -114,18 +115,22 @@ def set_threads(threads: int) -> None:
     numba.set_num_threads(min(threads, most))
 
 
-def unit_identity(unit: Unit, split_hash: str, backend: str, split: str = SCORED_SPLIT) -> str:
+def scored_split(split: str, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What identifies the scored clips where they are not the test split, which the split hash covers already."""
+    return {} if split == SCORED_SPLIT else {"scored": split, "clips": [[clip.id, clip.sha256] for clip in clips]}
+
+
+def unit_identity(unit: Unit, split_hash: str, backend: str, scored: Mapping[str, Any] | None = None) -> str:
     """method + version + code + resolved config + split + seed; workers and device are not part of it.
 
     A backend that was asked for is: its arithmetic and its speed differ. "auto" is the method's own choice.
-    `split_hash` covers train, val and test; another scored split than test is named beside it.
+    `split_hash` covers train, val and test; `scored` is for clips outside of these (see scored_split).
     """
     chosen = {} if backend == "auto" else {"backend": backend}
-    scored = {} if split == SCORED_SPLIT else {"scored": split}
     return identity(
         {
             **chosen,
-            **scored,
+            **(scored or {}),
             "method": unit.spec.name,
             "version": unit.spec.version,
             "code": code_hash(unit.spec.code),
@@ -137,7 +142,7 @@ def unit_identity(unit: Unit, split_hash: str, backend: str, split: str = SCORED
 
 
 def _run_unit(unit: Unit, job: Job) -> RunRecord:
-    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend, job.request.split)
+    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend, scored_split(job.request.split, job.test))
     store = RunStore(job.request.out / job.plan.material / unit.label.replace("/", "-") / short(key))
     with store.locked():
         info = _describe(unit, job, key)
@@ -180,9 +185,8 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
         render_missing(method, unit.spec, job.test, job.references, store, where, job.progress)
     with _stage(stages, "score"):
         store.write("run.json", replace(info, status="scoring"))
-        built, results = _score_all(unit, job, store, before)
-    used = {name for item in built if item.metric is not None for name in item.spec.weights}
-    found = {name: weights.sha256_of(name) for name in sorted(used)}
+        used, results = _score_all(unit, job, store, before)
+    found = {name: weights.sha256_of(name) for name in used}
     if before is not None:  # metrics that were not asked for this time keep their scores
         results = {name: value for name, value in before.results.items() if name not in results} | results
         found = before.provenance.get("weights", {}) | found
@@ -281,9 +285,8 @@ def _finished(store: RunStore, test: Sequence[Clip]) -> RunRecord | None:
     return record if rendered and record.run.status == "complete" else None
 
 
-def _score_all(
-    unit: Unit, job: Job, store: RunStore, before: RunRecord | None
-) -> tuple[list[BuiltMetric], dict[str, Result]]:
+def _score_all(unit: Unit, job: Job, store: RunStore, before: RunRecord | None) -> tuple[list[str], dict[str, Result]]:
+    """(weights that had a part in a score, results by metric) of every clip; writes the rows."""
     context = MetricContext(
         judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
     )
@@ -295,7 +298,7 @@ def _score_all(
     asked = {item.spec.name for item in built}
     kept = [row for row in before.scores if row.metric not in asked] if before else []
     store.write_scores(kept + [row for clip_scores in clips for row in clip_scores.rows()])
-    return built, {item.spec.name: aggregate(item, clips) for item in built}
+    return weights_used(built, clips), {item.spec.name: aggregate(item, clips) for item in built}
 
 
 def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures) -> ClipScores:

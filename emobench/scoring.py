@@ -159,6 +159,23 @@ def aggregate(built: BuiltMetric, clips: Sequence[ClipScores]) -> Result:
     )
 
 
+def weights_used(built: Sequence[BuiltMetric], clips: Sequence[ClipScores]) -> list[str]:
+    """Names of the weights that had a part in these scores: those of the specs, and what the metrics' clips tell of.
+
+    Told by the stats, not by what was loaded: a resumed run measures nothing and still names them.
+    """
+    used: set[str] = set()
+    for item in built:
+        if item.metric is None:
+            continue
+        used.update(item.spec.weights)
+        hook: Callable[[Sequence[Stats]], Sequence[str]] | None = getattr(item.metric, "weights_used", None)
+        if hook is not None:
+            measured = [clip.stats[item.spec.name] for clip in clips if item.spec.name in clip.stats]
+            used.update(hook([stats for stats in measured if is_scored(stats)]))
+    return sorted(used)
+
+
 def _optional(metric: Metric, name: str, stats: Sequence[Stats]) -> str | None:
     """What an optional text hook of a metric says about these clips."""
     hook: Callable[[Sequence[Stats]], str | None] | None = getattr(metric, name, None)

@@ -257,8 +257,9 @@ class Metric(Protocol):
     """A metric object is built by its spec's factory with one MetricContext argument; it may raise Unavailable.
 
     Optional: `bootstrap_resamples = 0` (no interval: one aggregate is too slow), `caveat(stats) -> str | None`
-    (a warning that stands beside the value) and `signature_over(stats) -> str` (a signature that depends on the clips,
-    such as the device of a timing).
+    (a warning that stands beside the value), `signature_over(stats) -> str` (a signature that depends on the clips,
+    such as the device of a timing) and `weights_used(stats) -> Sequence[str]` (weights beyond its spec's that these
+    clips were measured with).
     """
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -394,12 +395,16 @@ class MethodSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec(Spec):
-    """Facts about a metric that need no computation. `digits` is for display only."""
+    """Facts about a metric that need no computation. `digits` is for display only.
+
+    A metric that is no default is measured only when it is asked for, by name or with "all".
+    """
 
     unit: str
     higher_is_better: bool
     needs_reference: bool = True
     digits: int = 2
+    is_default: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

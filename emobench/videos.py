@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from emobench.cache import ArrayCache
 from emobench.errors import InputError, UsageError
 from emobench.hashing import hash_file, hash_value, identity, short
 from emobench.media import probe, write_preview
-from emobench.planning import all_metrics, find_metric
+from emobench.planning import choose_metrics
 from emobench.provenance import collect
 from emobench.runner import set_threads
 from emobench.samples import video_sample
@@ -28,6 +28,7 @@ from emobench.scoring import (
     save_stats,
     score_clip,
     stats_key,
+    weights_used,
 )
 from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run
 from emobench.types import EMOTIONS, MetricContext, Progress, Sample
@@ -76,7 +77,7 @@ def score_folders(
     cache_dir: Path,
 ) -> list[RunRecord]:
     """One record over the clips of `ref`; a clip without prediction is a row with its reason, never dropped."""
-    specs = [find_metric(m) for m in metrics] or all_metrics()
+    specs = choose_metrics(metrics)
     pairs = pair_videos(pred, ref, labels, progress)
     set_threads(threads)
     label = name or pred.resolve().name
@@ -90,8 +91,8 @@ def score_folders(
         scored = [_score_pair(pair, built, store, features) for pair in progress.track(pairs, f"score {label}")]
         clips, plan = [clip for clip, _ in scored], [row for _, row in scored]
         store.write("plan.json", plan)
-        used = {weight for item in built if item.metric is not None for weight in item.spec.weights}
-        store.write("provenance.json", collect(device, threads, {w: weights.sha256_of(w) for w in sorted(used)}))
+        used = {w: weights.sha256_of(w) for w in weights_used(built, clips)}
+        store.write("provenance.json", collect(device, threads, used))
         store.write_scores([row for clip in clips for row in clip.rows()])
         store.write_results({item.spec.name: aggregate(item, clips) for item in built}, {})
         store.write("run.json", _describe(label, short(key), pred, ref))  # last: it says "complete"
@@ -193,7 +194,7 @@ def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:
     )
 
 
-def _few(found: Iterable[str]) -> str:
+def _few(found: Collection[str]) -> str:
     names = list(found)[:3]
     return ", ".join(names) + (", …" if len(found) > 3 else "")
 

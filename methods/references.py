@@ -81,8 +81,10 @@ class _Reference:
             raise InputError(f"{path / CARD} is no reference checkpoint: {reason}. Delete it and run again.") from error
         if schema > SCHEMA:
             raise InputError(f"{path / CARD} has schema {schema}, this emobench reads up to {SCHEMA}.")
-        threads = self.context.threads
-        self.portraits = {s: Portrait.load(path / f"portrait-{s}", threads=threads) for s in card.subjects}
+        threads, device = self.context.threads, self.context.device
+        self.portraits = {
+            s: Portrait.load(path / f"portrait-{s}", threads=threads, device=device) for s in card.subjects
+        }
         self.card = card
 
     def stage_seconds(self) -> Mapping[str, float]:

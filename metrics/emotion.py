@@ -18,7 +18,7 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.types import EMOTIONS, Extractor, Features, Floats, MetricContext, Sample, Stats
 
 from . import expressnet
-from .faces import BOX_LABEL, FaceLocator, landmarks_of
+from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
 from .onnx import OnnxNetwork
 from .signatures import mean_over_clips, signature, weight_label
 
@@ -102,6 +102,10 @@ def imagenet_input(images: NDArray[np.uint8]) -> Floats:
 class _EmotionAccuracy:
     """Top-1 of the clip's mean probability; higher is better, chance is 100 / number of classes."""
 
+    classes: tuple[str, ...] = ()  # () = those of the dataset's train split
+    crop = ""
+    resize = "none"
+
     def __init__(self, context: MetricContext, extractor: Extractor, label: str) -> None:
         self._locate = FaceLocator(context)
         self._extractor = extractor
@@ -130,41 +134,53 @@ class _EmotionAccuracy:
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
 
-    def _sign(self, classes: Sequence[str], crop: str, resize: str) -> str:
-        masked = [name for name in EMOTIONS if name not in classes]
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
+
+    def signature(self) -> str:
+        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
+        return self.signature_over(())
+
+    def signature_over(self, stats: Sequence[Stats]) -> str:
+        masked = [name for name in EMOTIONS if self.classes and name not in self.classes]
         masking = f", unscored: {'+'.join(masked)}" if masked else ""
-        variant = f"top-1 of mean probability over frames, {len(classes)} classes{masking}"
-        return signature(variant, weights=self._label, crop=f"{crop}; {BOX_LABEL}", resize=resize, version=VERSION)
+        known = f"{len(self.classes)} classes" if self.classes else "classes of the dataset's train split"
+        return signature(
+            f"top-1 of mean probability over frames, {known}{masking}", weights=self._label,
+            crop=f"{self.crop}; boxes: {boxes_told(stats)}", resize=self.resize, version=VERSION,
+        )
 
 
 class HsEmotion(_EmotionAccuracy):
     """HSEmotion EfficientNet-B0 through ONNX, 8 classes."""
+
+    classes = HSEMOTION_CLASSES
+    crop = f"square landmark box ×{HsEmotionProbabilities.scale}"
+    resize = f"bilinear {HSEMOTION_PX}"
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where the weights are not here."""
         extractor = HsEmotionProbabilities(context.locate_weight(HSEMOTION_WEIGHT))
         super().__init__(context, extractor, extractor.label)
 
-    def signature(self) -> str:
-        crop = f"square landmark box ×{HsEmotionProbabilities.scale}"
-        return self._sign(HSEMOTION_CLASSES, crop, f"bilinear {HSEMOTION_PX}")
-
 
 class ExpressNetEmotion(_EmotionAccuracy):
     """The network of face-api.js, 7 classes: clips of contempt are unscored."""
+
+    classes = expressnet.CLASSES
+    crop = f"square landmark box ×{ExpressNetProbabilities.scale}"
+    resize = f"bilinear {expressnet.SIZE_PX}"
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where the weights are not here."""
         extractor = ExpressNetProbabilities(context.locate_weight("expressnet"), context.device)
         super().__init__(context, extractor, extractor.label)
 
-    def signature(self) -> str:
-        crop = f"square landmark box ×{ExpressNetProbabilities.scale}"
-        return self._sign(expressnet.CLASSES, crop, f"bilinear {expressnet.SIZE_PX}")
-
 
 class JudgedEmotion(_EmotionAccuracy):
     """The dataset's own emotion judge, trained on its train split."""
+
+    crop = "judge's own"
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""
@@ -172,7 +188,3 @@ class JudgedEmotion(_EmotionAccuracy):
             raise Unavailable("the emotion judge needs a dataset's train split; score inside a run of a dataset")
         extractor = context.judges.emotion()
         super().__init__(context, extractor, extractor.key())
-
-    def signature(self) -> str:
-        variant = "top-1 of mean probability over frames, classes of the dataset's train split"
-        return signature(variant, weights=self._label, crop=f"judge's own; {BOX_LABEL}", version=VERSION)

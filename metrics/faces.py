@@ -7,7 +7,7 @@ prediction. The source is named in the clip's detail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,41 @@ from numpy.typing import NDArray
 from emobench.errors import InputError, Unavailable, UnscoredError
 from emobench.face import landmarks as ibug
 from emobench.hashing import hash_arrays, hash_file, hash_text, short
-from emobench.types import Camera, Features, Floats, HeadPose, MetricContext, Sample, Track
+from emobench.types import Camera, Features, Floats, HeadPose, MetricContext, Sample, Stats, Track
+
+from .signatures import told
 
 MEDIAPIPE_WEIGHT = "mediapipe.face_landmarker"
 BOX_LABEL = "reference track, else MediaPipe of the reference, else of the prediction"
+MEDIAPIPE_BOXES = "mediapipe@"  # how `FaceLocator.source` begins where MediaPipe found the face for this metric
+
+
+# What a region's boxes are made by: function of landmarks, the points that must lie in the frame, the margin.
+REGIONS: Mapping[str, tuple[Callable[[Floats, int, int], NDArray[np.int64]], slice, float]] = {
+    "face": (ibug.face_boxes, slice(0, 68), ibug.FACE_MARGIN),
+    "mouth": (ibug.mouth_boxes, ibug.MOUTH, ibug.MOUTH_MARGIN),
+}
 
 
 class MediapipeLandmarks:
-    """Extractor: 68 landmarks of every frame by the MediaPipe face landmarker. A missed frame is an error."""
+    """Extractor: 68 landmarks and 52 blendshapes of every frame by MediaPipe's landmarker. A missed frame is an error.
+
+    One pass gives both, so that metrics of lips, lids and expressions share it.
+    """
 
     def __init__(self, model: Path) -> None:
         self._model = model
-        self._key = f"mediapipe-68|{short(hash_file(model))}|1"
+        self.label = f"{MEDIAPIPE_BOXES}{short(hash_file(model))}"
+        self._key = f"mediapipe-68|{short(hash_file(model))}|2"
 
     def key(self) -> str:
         return self._key
 
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
-        """landmarks: (T, 68, 2) float32 px. Raises UnscoredError naming the first frame without a face."""
+        """landmarks (T, 68, 2) float32 px, blendshapes (T, 52) float32 0..1, names (52,) str.
+
+        Raises UnscoredError naming the first frame without a face.
+        """
         from emobench.face.mediapipe_tracker import track_frames
 
         try:
@@ -46,7 +63,11 @@ class MediapipeLandmarks:
             first, misses = int(np.argmin(found.valid)), int((~found.valid).sum())
             total = len(found.valid)
             raise UnscoredError(f"no face found in frame {first} of {total} ({misses} such frames; MediaPipe)")
-        return {"landmarks": found.landmarks478[:, list(ibug.IBUG68_FROM_MEDIAPIPE), :2].astype(np.float32)}
+        return {
+            "landmarks": found.landmarks478[:, list(ibug.IBUG68_FROM_MEDIAPIPE), :2].astype(np.float32),
+            "blendshapes": found.blendshapes.astype(np.float32),
+            "names": np.array(found.blendshape_names),
+        }
 
 
 class FaceLocator:
@@ -71,9 +92,10 @@ class FaceLocator:
 
     def source(self, reference: Sample | None) -> str:
         """Where the landmarks of a clip with this reference come from."""
-        if reference is None:
-            return "mediapipe of prediction"
-        return f"track:{reference.track.source}" if reference.track else "mediapipe of reference"
+        if reference is not None and reference.track is not None:
+            return f"track:{reference.track.source}"
+        landmarker = self._tracker.label if self._tracker else MEDIAPIPE_BOXES + "?"
+        return f"{landmarker} of {'prediction' if reference is None else 'reference'}"
 
     def _mediapipe_landmarks(self, sample: Sample, features: Features) -> Floats:
         if self._tracker is None:
@@ -104,23 +126,34 @@ def landmarks_of(located: Sample) -> Floats:
     return located.track.landmarks
 
 
-def face_boxes(located: Sample) -> NDArray[np.int64]:
-    """(T, 4) squares x0 y0 x1 y1 that follow the face, one size a clip. Raises UnscoredError off the frame."""
-    return _inside(ibug.face_boxes, slice(0, 68), located, "face")
+def boxes_told(stats: Sequence[Stats]) -> str:
+    """Where the boxes of these clips came from, as signatures name it; the rule where no clip has told."""
+    source = told(stats, "box_source")
+    return BOX_LABEL if source == "none" else source
 
 
-def mouth_boxes(located: Sample) -> NDArray[np.int64]:
-    """(T, 4) squares x0 y0 x1 y1 that follow the mouth, one size a clip. Raises UnscoredError off the frame."""
-    return _inside(ibug.mouth_boxes, ibug.MOUTH, located, "mouth")
+def landmarker_used(stats: Sequence[Stats]) -> tuple[str, ...]:
+    """The manifest's name of MediaPipe's weight, where a clip says that it found a face or read landmarks."""
+    details = [entry.detail for entry in stats]
+    found = any(str(detail.get("box_source", "")).startswith(MEDIAPIPE_BOXES) for detail in details)
+    read = any(detail.get("detector") == "mediapipe" for detail in details)
+    return (MEDIAPIPE_WEIGHT,) if found or read else ()
 
 
-def _inside(
-    boxes: Callable[[Floats, int, int], NDArray[np.int64]], points: slice, located: Sample, what: str
-) -> NDArray[np.int64]:
+def region_boxes(region: str, located: Sample) -> NDArray[np.int64]:
+    """(T, 4) squares x0 y0 x1 y1 that follow "face" or "mouth", one size a clip. Raises UnscoredError off the frame."""
+    boxes, points, _ = REGIONS[region]
     count, height, width = located.frames.shape[:3]
     landmarks = landmarks_of(located)
     centres = landmarks[:, points].mean(axis=1)
     off = ((centres < 0) | (centres >= (width, height))).any(axis=1)
     if off.any():  # the box functions move boxes into the frame, which would score something else
-        raise UnscoredError(f"{what} lies outside frame {int(np.argmax(off))} of {count}")
+        raise UnscoredError(f"{region} lies outside frame {int(np.argmax(off))} of {count}")
     return boxes(landmarks, width, height)
+
+
+def region_told(region: str, stats: Sequence[Stats]) -> str:
+    """The crop of a region as signatures name it, with where these clips' boxes came from."""
+    if not region:
+        return "full frame"
+    return f"{region} square of the reference, margin {REGIONS[region][2]:.0%}; boxes: {boxes_told(stats)}"

@@ -18,7 +18,7 @@ from emobench.errors import UnscoredError
 from emobench.types import Features, Floats, MetricContext, Sample, Stats
 
 from .emotion import imagenet_input
-from .faces import BOX_LABEL, FaceLocator, landmarks_of
+from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
 from .onnx import OnnxNetwork
 from .pairs import require_aligned
 from .signatures import mean_over_clips, signature, weight_label
@@ -93,8 +93,15 @@ class Csim:
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
 
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
+
     def signature(self) -> str:
+        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
+        return self.signature_over(())
+
+    def signature_over(self, stats: Sequence[Stats]) -> str:
         return signature(
             f"cosine of the same frame, every {EVERY}th frame", weights=self._extractor.label,
-            crop=f"five-point similarity; {BOX_LABEL}", resize=f"bilinear {SIZE_PX}", version=VERSION,
+            crop=f"five-point similarity; boxes: {boxes_told(stats)}", resize=f"bilinear {SIZE_PX}", version=VERSION,
         )

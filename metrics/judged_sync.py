@@ -14,7 +14,7 @@ import numpy as np
 from emobench.errors import Unavailable
 from emobench.types import Features, MetricContext, Sample, Stats
 
-from .faces import BOX_LABEL, FaceLocator
+from .faces import FaceLocator, boxes_told, landmarker_used
 from .signatures import mean_over_clips, signature
 
 VERSION = "1"
@@ -46,6 +46,14 @@ class SyncJudge:
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
 
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
+
     def signature(self) -> str:
+        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
+        return self.signature_over(())
+
+    def signature_over(self, stats: Sequence[Stats]) -> str:
         variant = "margin at offset 0: median over ±15 frames minus distance at 0"
-        return signature(variant, weights=self._extractor.key(), crop=f"judge's own; {BOX_LABEL}", version=VERSION)
+        crop = f"judge's own; boxes: {boxes_told(stats)}"
+        return signature(variant, weights=self._extractor.key(), crop=crop, version=VERSION)

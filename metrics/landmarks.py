@@ -1,8 +1,10 @@
 """Landmark distance (LMD): how far predicted landmarks lie from the reference's, both read by one detector.
 
 LMD = mean over frames and points of ‖(p − p̄) − (q − q̄)‖₂, each frame's chosen points centred on their own mean, in
-pixels of the render size. Traps: values depend on the detector (named in the signature; two detectors are never
-compared) and on the render size (`detail.interocular_percent` does not).
+pixels of the render size (lmd.*), or in % of the reference's distance between the eyes' centres in the same frame
+(lmd.*.norm); lower is better, 0 is perfect. Traps: values depend on the detector (named in the signature; two
+detectors are never compared); pixels depend on the render size (the .norm variants do not); a mouth that is right but
+late costs as much as one that is wrong; other papers divide by the outer eye corners, or score in 128-pixel units.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from emobench.errors import Unavailable
 from emobench.types import Extractor, Features, Floats, MetricContext, Sample, Stats
 
-from .faces import MEDIAPIPE_WEIGHT, FaceLocator, MediapipeLandmarks
+from .faces import MEDIAPIPE_WEIGHT, FaceLocator, MediapipeLandmarks, landmarker_used
 from .pairs import require_aligned
 from .signatures import mean_over_clips, signature
 
@@ -68,6 +70,7 @@ class _Lmd:
 
     points = FACE
     variant = ""
+    is_normalised = False  # in % of the inter-ocular distance rather than px
 
     def __init__(self, context: MetricContext) -> None:
         self._detect = LandmarkDetector(context)
@@ -80,17 +83,23 @@ class _Lmd:
         per_frame = landmark_distance(ours[:, self.points], theirs[:, self.points])
         relative = per_frame / np.maximum(interocular_px(theirs), 1e-6)
         detail: dict[str, float | int | str] = {
+            "pixels": float(per_frame.mean()),
             "interocular_percent": float(100.0 * relative.mean()),
             "frames": len(per_frame),
             "detector": self._detect.name,
         }
-        return Stats(value=float(per_frame.mean()), detail=detail)
+        value = detail["interocular_percent" if self.is_normalised else "pixels"]
+        return Stats(value=float(value), detail=detail)
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
 
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
+
     def signature(self) -> str:
-        return signature(f"{self.variant}, mean-centred, native px", weights=self._detect.label, version=VERSION)
+        unit = "% of the reference's distance of eye centres per frame" if self.is_normalised else "native px"
+        return signature(f"{self.variant}, mean-centred, {unit}", weights=self._detect.label, version=VERSION)
 
 
 class LmdMouth(_Lmd):
@@ -105,3 +114,19 @@ class LmdFace(_Lmd):
 
     points = FACE
     variant = "points 0-67"
+
+
+class LmdMouthNorm(_Lmd):
+    """M-LMD in % of the inter-ocular distance: comparable between render sizes."""
+
+    points = MOUTH
+    variant = "points 48-67"
+    is_normalised = True
+
+
+class LmdFaceNorm(_Lmd):
+    """F-LMD in % of the inter-ocular distance: comparable between render sizes."""
+
+    points = FACE
+    variant = "points 0-67"
+    is_normalised = True

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from emobench.errors import UnscoredError
 from emobench.types import SAMPLE_RATE_HZ, Features, Floats, MetricContext, Sample, Stats
 
-from .faces import BOX_LABEL, FaceLocator, landmarks_of
+from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
 from .mfcc import mfcc
 from .signatures import mean_over_clips, signature, weight_label
 from .syncnet import AUDIO_STEPS_PER_FRAME, AUDIO_WINDOW, VIDEO_WINDOW, load_syncnet, offset_distances, score_distances
@@ -138,12 +138,19 @@ class _SyncNetMetric:
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
 
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
+
     def signature(self) -> str:
+        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
+        return self.signature_over(())
+
+    def signature_over(self, stats: Sequence[Stats]) -> str:
+        box = f"landmark box + {FOREHEAD:.0%} forehead, median 13, scale {CROP_SCALE}, pad {PAD_GREY}"
         return signature(
             f"SyncNet {self.field}, offsets ±15, zero-padded ends, no min_track, audio of the prediction",
             weights=self._extractor.label,
-            crop=f"landmark box + {FOREHEAD:.0%} forehead, median 13, scale {CROP_SCALE}, pad {PAD_GREY}; {BOX_LABEL}",
-            resize=f"bilinear {CROP_PX}", version=VERSION,
+            crop=f"{box}; boxes: {boxes_told(stats)}", resize=f"bilinear {CROP_PX}", version=VERSION,
         )
 
 

@@ -15,6 +15,7 @@ from emobench.errors import UnscoredError
 from emobench.face.landmarks import mouth_opening
 from emobench.types import SAMPLE_RATE_HZ, Features, Floats, MetricContext, Sample, Stats
 
+from .faces import landmarker_used
 from .landmarks import LandmarkDetector
 from .pairs import require_aligned
 from .signatures import mean_over_clips, signature
@@ -72,7 +73,9 @@ class MouthOpening:
             raise UnscoredError("reference's mouth does not move")
         still = opening[valid].std() < STILL
         r = 0.0 if still else pearson(opening[valid], tracked[valid]) or 0.0
-        detail: dict[str, float | int | str] = {"tracker": reference.track.source, "frames": int(valid.sum())}
+        detail: dict[str, float | int | str] = {
+            "tracker": reference.track.source, "frames": int(valid.sum()), "detector": self._detect.name
+        }
         if still:
             detail["still"] = "predicted mouth does not move"
         if prediction.audio is not None and not still:
@@ -84,6 +87,9 @@ class MouthOpening:
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         return mean_over_clips(stats)
+
+    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
+        return landmarker_used(stats)
 
     def signature(self) -> str:
         variant = "Pearson r over frames of inner-lip gap/inter-ocular, prediction's pixels against reference track"

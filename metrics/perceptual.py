@@ -1,8 +1,9 @@
 """LPIPS: learned perceptual distance. Knows no download; the backbone comes from a verified file.
 
-d = Σ_layers mean_xy ‖w_l ⊙ (φ_l(x) − φ_l(y))‖², unit-normalised AlexNet features, v0.1 linear layers of the lpips
-package; mean over frames; lower is better, 0 for identical frames. Traps: the backbone is part of the name
-(alex, vgg and squeeze are three metrics), and values depend on the frame size.
+d = Σ_layers mean_xy ‖w_l ⊙ (φ_l(x) − φ_l(y))‖², unit-normalised features of the backbone, v0.1 linear layers of the
+lpips package; mean over frames; lower is better, 0 for identical frames (Zhang et al. 2018). Traps: the backbone is
+part of the name (alex, vgg and squeeze are three metrics whose values differ by a factor of two), and values depend on
+the frame size: 512 px frames score lower than the same frames at 256 px.
 """
 
 from __future__ import annotations
@@ -23,28 +24,25 @@ from .signatures import mean_over_clips, signature, weight_label
 from .torchvision_schemas import ensure_torchvision
 
 VERSION = "1"
-MIN_PX = 63  # below, AlexNet's last pooling has nothing left
 BATCH = 16
-CONVOLUTIONS = (0, 3, 6, 8, 10)  # of torchvision's AlexNet; one in each of the five slices of lpips
 
 
-def load_lpips(path: Path, device: str) -> Any:
-    """lpips.LPIPS(net='alex') on torchvision's AlexNet weights of `path`. Raises Unavailable where they do not fit."""
+def load_lpips(backbone: str, path: Path, device: str) -> Any:
+    """lpips.LPIPS(net=backbone) on torchvision's weights of `path`: alex, vgg or squeeze.
+
+    Raises Unavailable where the file does not fit. The slices of lpips keep torchvision's layer numbers.
+    """
     ensure_torchvision()
     import lpips
 
-    network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-        network.net.load_state_dict(
-            {
-                f"slice{number}.{layer}.{kind}": weights[f"features.{layer}.{kind}"]
-                for number, layer in enumerate(CONVOLUTIONS, start=1)
-                for kind in ("weight", "bias")
-            }
-        )
+        names = network.net.state_dict()
+        network.net.load_state_dict({name: weights[f"features.{name.partition('.')[2]}"] for name in names})
     except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
-        raise Unavailable(f"{path.name} is no AlexNet weight file ({type(error).__name__}). Fetch it again.") from error
+        reason = f"{path.name} is no weight file of LPIPS's {backbone} backbone ({type(error).__name__})"
+        raise Unavailable(f"{reason}. Fetch it again.") from error
     return network.to(device).eval()
 
 
@@ -56,18 +54,22 @@ def to_signed_tensor(frames: NDArray[np.uint8], device: str) -> torch.Tensor:
 class LpipsAlex:
     """LPIPS with AlexNet on the full frame."""
 
+    backbone = "alex"
+    weight = "lpips.alexnet"
+    least_px = 31  # below, a pooling has nothing left to pool
+
     def __init__(self, context: MetricContext) -> None:
-        """Raises Unavailable where the AlexNet weights are not here."""
-        path = context.locate_weight("lpips.alexnet")
-        self._network = load_lpips(path, context.device)
+        """Raises Unavailable where the backbone's weights are not here."""
+        path = context.locate_weight(self.weight)
+        self._network = load_lpips(self.backbone, path, context.device)
         self._device = context.device
-        self._weights = weight_label("lpips.alexnet", path) + "+lpips v0.1 linear"
+        self._weights = weight_label(self.weight, path) + "+lpips v0.1 linear"
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
-        """Raises UnscoredError where frames differ in number or size, or are too small for AlexNet."""
+        """Raises UnscoredError where frames differ in number or size, or are too small for the backbone."""
         reference = require_aligned(prediction, reference)
-        if min(prediction.frames.shape[1:3]) < MIN_PX:
-            raise UnscoredError(f"frames are smaller than {MIN_PX} px")
+        if min(prediction.frames.shape[1:3]) < self.least_px:
+            raise UnscoredError(f"frames are smaller than {self.least_px} px")
         distances: list[float] = []
         with torch.inference_mode():
             for start in range(0, len(prediction.frames), BATCH):
@@ -80,4 +82,21 @@ class LpipsAlex:
         return mean_over_clips(stats)
 
     def signature(self) -> str:
-        return signature("LPIPS alex 0.1, mean over frames, RGB −1..1", weights=self._weights, version=VERSION)
+        variant = f"LPIPS {self.backbone} 0.1, mean over frames, RGB −1..1"
+        return signature(variant, weights=self._weights, version=VERSION)
+
+
+class LpipsVgg(LpipsAlex):
+    """LPIPS with VGG-16 on the full frame."""
+
+    backbone = "vgg"
+    weight = "lpips.vgg16"
+    least_px = 16
+
+
+class LpipsSqueeze(LpipsAlex):
+    """LPIPS with SqueezeNet 1.1 on the full frame; seven layers instead of five."""
+
+    backbone = "squeeze"
+    weight = "lpips.squeezenet"
+    least_px = 17

@@ -19,11 +19,51 @@ PSNR_MOUTH = MetricSpec(
     summary="PSNR inside the mouth box of the reference's landmarks",
     factory="emobench.metrics.image:PsnrMouth", code=("emobench.metrics.image", "emobench.metrics.faces"),
 )
+PSNR_POOLED = MetricSpec(
+    name="psnr.pooled", version="1", unit="dB", higher_is_better=True, is_default=False,
+    summary="PSNR of the squared error pooled over all frames of all clips",
+    factory="emobench.metrics.image:PsnrPooled", code=("emobench.metrics.image",),
+)
 SSIM = MetricSpec(
     name="ssim", version="1", unit="", higher_is_better=True, digits=4, requires=("cv2",),
     summary="Structural similarity of the full frame, Gaussian window 11 / σ 1.5",
-    factory="emobench.metrics.image:Ssim", code=("emobench.metrics.image",),
+    factory="emobench.metrics.structure:Ssim", code=("emobench.metrics.structure",),
     citation="Wang et al., Image quality assessment: from error visibility to structural similarity, TIP 2004",
+)
+SSIM_UNIFORM = MetricSpec(
+    name="ssim.uniform", version="1", unit="", higher_is_better=True, digits=4, is_default=False,
+    requires=("cv2",),
+    summary="SSIM with a uniform 7×7 window and sample covariance, as scikit-image's default",
+    factory="emobench.metrics.structure:SsimUniform", code=("emobench.metrics.structure",),
+    citation="Wang et al., Image quality assessment: from error visibility to structural similarity, TIP 2004",
+)
+SSIM_FACE = MetricSpec(
+    name="ssim.face", version="1", unit="", higher_is_better=True, digits=4, is_default=False,
+    requires=("cv2",),
+    summary="SSIM inside the face box of the reference's landmarks, Gaussian window",
+    factory="emobench.metrics.structure:SsimFace", code=("emobench.metrics.structure", "emobench.metrics.faces"),
+    citation="Wang et al., Image quality assessment: from error visibility to structural similarity, TIP 2004",
+)
+SSIM_MOUTH = MetricSpec(
+    name="ssim.mouth", version="1", unit="", higher_is_better=True, digits=4, is_default=False,
+    requires=("cv2",),
+    summary="SSIM inside the mouth box of the reference's landmarks, Gaussian window",
+    factory="emobench.metrics.structure:SsimMouth", code=("emobench.metrics.structure", "emobench.metrics.faces"),
+    citation="Wang et al., Image quality assessment: from error visibility to structural similarity, TIP 2004",
+)
+MS_SSIM = MetricSpec(
+    name="ms_ssim", version="1", unit="", higher_is_better=True, digits=4, is_default=False,
+    requires=("cv2",),
+    summary="Multi-scale SSIM of the full frame, five scales; frames of 176 px and more",
+    factory="emobench.metrics.structure:MsSsim", code=("emobench.metrics.structure",),
+    citation="Wang, Simoncelli and Bovik, Multiscale structural similarity for image quality assessment, Asilomar 2003",
+)
+MS_SSIM_FACE = MetricSpec(
+    name="ms_ssim.face", version="1", unit="", higher_is_better=True, digits=4, is_default=False,
+    requires=("cv2",),
+    summary="Multi-scale SSIM inside the face box, five scales; boxes of 176 px and more",
+    factory="emobench.metrics.structure:MsSsimFace", code=("emobench.metrics.structure", "emobench.metrics.faces"),
+    citation="Wang, Simoncelli and Bovik, Multiscale structural similarity for image quality assessment, Asilomar 2003",
 )
 LMD_MOUTH = MetricSpec(
     name="lmd.mouth", version="1", unit="px", higher_is_better=False, digits=3,
@@ -37,11 +77,84 @@ LMD_FACE = MetricSpec(
     factory="emobench.metrics.landmarks:LmdFace", code=("emobench.metrics.landmarks", "emobench.metrics.faces"),
     citation="Chen et al., Lip movements generation at a glance, ECCV 2018",
 )
+LMD_MOUTH_NORM = MetricSpec(
+    name="lmd.mouth.norm", version="1", unit="%", higher_is_better=False, is_default=False,
+    summary="Mouth landmark distance in % of the distance of the eyes' centres",
+    factory="emobench.metrics.landmarks:LmdMouthNorm", code=("emobench.metrics.landmarks", "emobench.metrics.faces"),
+    citation="Chen et al., Lip movements generation at a glance, ECCV 2018",
+)
+LMD_FACE_NORM = MetricSpec(
+    name="lmd.face.norm", version="1", unit="%", higher_is_better=False, is_default=False,
+    summary="Face landmark distance in % of the distance of the eyes' centres",
+    factory="emobench.metrics.landmarks:LmdFaceNorm", code=("emobench.metrics.landmarks", "emobench.metrics.faces"),
+    citation="Chen et al., Lip movements generation at a glance, ECCV 2018",
+)
+LVD = MetricSpec(
+    name="lvd", version="1", unit="px", higher_is_better=False, digits=3, is_default=False,
+    summary="Mouth landmark velocity difference, pixels of the render size per frame",
+    factory="emobench.metrics.motion:LvdMouth",
+    code=("emobench.metrics.motion", "emobench.metrics.landmarks", "emobench.metrics.faces"),
+    citation="Zhou et al., MakeItTalk: speaker-aware talking-head animation, SIGGRAPH Asia 2020",
+)
+JITTER_LANDMARKS = MetricSpec(
+    name="jitter.landmarks", version="1", unit="%", higher_is_better=False, digits=3, is_default=False,
+    summary="Difference of the landmarks' mean second differences, % of the distance of the eyes' centres",
+    factory="emobench.metrics.motion:LandmarkJitter",
+    code=("emobench.metrics.motion", "emobench.metrics.landmarks", "emobench.metrics.faces"),
+)
+BLINK_RATE = MetricSpec(
+    name="blink_rate", version="1", unit="1/min", higher_is_better=False, digits=1, is_default=False,
+    summary="Difference of blinks per minute, read from the eye aspect ratio",
+    factory="emobench.metrics.behaviour:BlinkRate",
+    code=("emobench.metrics.behaviour", "emobench.metrics.landmarks", "emobench.metrics.faces"),
+    citation="Soukupová and Čech, Real-time eye blink detection using facial landmarks, CVWW 2016",
+)
+HEAD_MOTION = MetricSpec(
+    name="head_motion", version="1", unit="°", higher_is_better=False, digits=2, is_default=False,
+    summary="Difference of the standard deviations of yaw, pitch and roll, mean of the three",
+    factory="emobench.metrics.behaviour:HeadMotion",
+    code=("emobench.metrics.behaviour", "emobench.metrics.landmarks", "emobench.metrics.faces"),
+)
+AUE = MetricSpec(
+    name="aue", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
+    requires=("mediapipe",), weights=("mediapipe.face_landmarker",),
+    summary="Action-unit error: sum over MediaPipe's blendshapes of the mean squared difference",
+    factory="emobench.metrics.action_units:ActionUnitError",
+    code=("emobench.metrics.action_units", "emobench.metrics.faces"),
+)
+AUE_UPPER = MetricSpec(
+    name="aue.upper", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
+    requires=("mediapipe",), weights=("mediapipe.face_landmarker",),
+    summary="Action-unit error of brows, lids, cheeks and nose",
+    factory="emobench.metrics.action_units:ActionUnitErrorUpper",
+    code=("emobench.metrics.action_units", "emobench.metrics.faces"),
+)
+AUE_LOWER = MetricSpec(
+    name="aue.lower", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
+    requires=("mediapipe",), weights=("mediapipe.face_landmarker",),
+    summary="Action-unit error of jaw and mouth",
+    factory="emobench.metrics.action_units:ActionUnitErrorLower",
+    code=("emobench.metrics.action_units", "emobench.metrics.faces"),
+)
 LPIPS_ALEX = MetricSpec(
     name="lpips.alex", version="1", unit="", higher_is_better=False, digits=4,
     requires=("torch", "torchvision", "lpips"), weights=("lpips.alexnet",), licence="BSD-2-Clause",
     summary="Learned perceptual distance of the full frame, AlexNet features with v0.1 linear layers",
     factory="emobench.metrics.perceptual:LpipsAlex", code=("emobench.metrics.perceptual",),
+    citation="Zhang et al., The unreasonable effectiveness of deep features as a perceptual metric, CVPR 2018",
+)
+LPIPS_VGG = MetricSpec(
+    name="lpips.vgg", version="1", unit="", higher_is_better=False, digits=4, is_default=False,
+    requires=("torch", "torchvision", "lpips"), weights=("lpips.vgg16",), licence="BSD-2-Clause",
+    summary="Learned perceptual distance of the full frame, VGG-16 features with v0.1 linear layers",
+    factory="emobench.metrics.perceptual:LpipsVgg", code=("emobench.metrics.perceptual",),
+    citation="Zhang et al., The unreasonable effectiveness of deep features as a perceptual metric, CVPR 2018",
+)
+LPIPS_SQUEEZE = MetricSpec(
+    name="lpips.squeeze", version="1", unit="", higher_is_better=False, digits=4, is_default=False,
+    requires=("torch", "torchvision", "lpips"), weights=("lpips.squeezenet",), licence="BSD-2-Clause",
+    summary="Learned perceptual distance of the full frame, SqueezeNet features with v0.1 linear layers",
+    factory="emobench.metrics.perceptual:LpipsSqueeze", code=("emobench.metrics.perceptual",),
     citation="Zhang et al., The unreasonable effectiveness of deep features as a perceptual metric, CVPR 2018",
 )
 FID = MetricSpec(
@@ -50,6 +163,32 @@ FID = MetricSpec(
     summary="Fréchet distance of TF-FID Inception features over all frames of the split",
     factory="emobench.metrics.distribution:Fid", code=("emobench.metrics.distribution",),
     citation="Heusel et al., GANs trained by a two time-scale update rule, NeurIPS 2017",
+)
+KID = MetricSpec(
+    name="kid", version="1", unit="", higher_is_better=False, digits=5,
+    requires=("torch", "torchvision", "pytorch_fid"), weights=("fid.inception",),
+    summary="Kernel distance (unbiased MMD²) of the features that FID uses, all frames of the split",
+    factory="emobench.metrics.distribution:Kid", code=("emobench.metrics.distribution",),
+    citation="Bińkowski et al., Demystifying MMD GANs, ICLR 2018",
+)
+FRECHET_JUDGE = MetricSpec(
+    name="frechet.judge", version="1", unit="", higher_is_better=False, digits=2, is_default=False,
+    requires=("torch",),
+    summary="Fréchet distance of the features of the dataset's own emotion judge; no FID",
+    factory="emobench.metrics.distribution:FrechetJudge",
+    code=("emobench.metrics.distribution", "emobench.metrics.faces"),
+)
+FLICKER = MetricSpec(
+    name="flicker", version="1", unit="", higher_is_better=False, digits=3,
+    summary="Second difference in time of the luma error where the reference stands still, grey levels",
+    factory="emobench.metrics.flicker:Flicker", code=("emobench.metrics.flicker",),
+)
+CPBD = MetricSpec(
+    name="cpbd", version="1", unit="", higher_is_better=True, digits=3, needs_reference=False, is_default=False,
+    requires=("cv2",),
+    summary="Sharpness without reference: share of edges too narrow to look blurred",
+    factory="emobench.metrics.sharpness:Cpbd", code=("emobench.metrics.sharpness", "emobench.metrics.flicker"),
+    citation="Narvekar and Karam, A no-reference image blur metric (CPBD), TIP 2011",
 )
 SYNC_LSE_D = MetricSpec(
     name="sync.lse_d", version="1", unit="", higher_is_better=False, digits=3, needs_reference=False,
@@ -99,6 +238,29 @@ EMOTION_JUDGE = MetricSpec(
     summary="Emotion accuracy under the dataset's own emotion judge",
     factory="emobench.metrics.emotion:JudgedEmotion", code=("emobench.metrics.emotion", "emobench.metrics.faces"),
 )
+EMOTION_VALENCE = MetricSpec(
+    name="emotion.valence", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
+    requires=("onnxruntime", "cv2"), weights=("hsemotion.enet_b0_8_va_mtl",),
+    summary="Error of valence, −1..1, read by the multi-task HSEmotion network",
+    factory="emobench.metrics.affect:ValenceError",
+    code=("emobench.metrics.affect", "emobench.metrics.emotion", "emobench.metrics.faces"),
+    citation="Savchenko, Facial expression and attributes recognition based on multi-task learning, SISY 2021",
+)
+EMOTION_AROUSAL = MetricSpec(
+    name="emotion.arousal", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
+    requires=("onnxruntime", "cv2"), weights=("hsemotion.enet_b0_8_va_mtl",),
+    summary="Error of arousal, −1..1, read by the multi-task HSEmotion network",
+    factory="emobench.metrics.affect:ArousalError",
+    code=("emobench.metrics.affect", "emobench.metrics.emotion", "emobench.metrics.faces"),
+    citation="Savchenko, Facial expression and attributes recognition based on multi-task learning, SISY 2021",
+)
+EMOTION_LEVEL = MetricSpec(
+    name="emotion.level", version="1", unit="ρ", higher_is_better=True, digits=2, needs_reference=False,
+    is_default=False, requires=("torch", "cv2"),
+    summary="Rank correlation of the judge's probability of the tag with the intensity level",
+    factory="emobench.metrics.affect:EmotionLevel",
+    code=("emobench.metrics.affect", "emobench.metrics.emotion", "emobench.metrics.faces"),
+)
 CSIM = MetricSpec(
     name="csim", version="1", unit="", higher_is_better=True, digits=3,
     requires=("onnxruntime", "cv2"), weights=("mobilefacenet",),
@@ -110,6 +272,12 @@ FPS_RENDER = MetricSpec(
     name="fps.render", version="1", unit="frames/s", higher_is_better=True, needs_reference=False, digits=1,
     summary="Rendering speed: frames per second of radiance field and composition",
     factory="emobench.metrics.speed:RenderSpeed", code=("emobench.metrics.speed",),
+)
+LATENCY_AUDIO = MetricSpec(
+    name="latency.audio", version="1", unit="ms/s", higher_is_better=False, digits=1, needs_reference=False,
+    is_default=False,
+    summary="Milliseconds of the audio stage for a second of speech",
+    factory="emobench.metrics.speed:AudioLatency", code=("emobench.metrics.speed",),
 )
 ALPHA_MOUTH = MetricSpec(
     name="alpha.mouth", version="1", unit="", higher_is_better=False, digits=4,

@@ -1,7 +1,10 @@
-"""Rendering speed from a prediction's own timings. Measures nothing itself and needs no reference.
+"""Speed from a prediction's own timings: rendering and the audio stage. Measures nothing itself, needs no reference.
 
-fps = frames / (field seconds + composite seconds). Audio encoding, data loading and writing are left out and
-reported beside it; published numbers mix all of them. Speeds from different devices are not comparable.
+fps.render = frames / (field seconds + composite seconds), frames a second, higher is better. latency.audio =
+1000 · seconds of the audio stage / seconds of speech, ms for one second of speech, lower is better. Loading of data
+and writing are left out and reported beside them; published numbers mix all of them. Traps: speeds from different
+devices, thread counts, precisions, backends and sizes are not comparable, so they are never pooled; latency.audio is
+the whole stage over a clip, not the delay until its first frame.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emobench.errors import UnscoredError
-from emobench.types import Features, MetricContext, Sample, Stats
+from emobench.types import Features, MetricContext, Sample, Stats, Timing
 
 from .signatures import signature, told
 
@@ -19,42 +22,43 @@ VERSION = "1"
 KEYED_BY = ("device", "threads", "precision", "backend", "torso", "size")  # speeds that differ here do not compare
 
 
-class RenderSpeed:
-    """Frames per second; higher is better. Pooled as total frames over total seconds."""
+def timing_of(prediction: Sample) -> Timing:
+    """The prediction's timing. Raises UnscoredError where it carries none, or one of no frame."""
+    if prediction.timing is None:
+        raise UnscoredError("prediction carries no timing")
+    if prediction.timing.n_frames <= 0:
+        raise UnscoredError("prediction's timing is of no frame")
+    return prediction.timing
+
+
+def place_of(timing: Timing) -> dict[str, float | int | str]:
+    """Where and how a clip was rendered: the entries of KEYED_BY."""
+    return {
+        "device": timing.device,
+        "threads": timing.threads,
+        "precision": timing.precision,
+        "backend": timing.backend or "none",
+        "torso": timing.torso or "none",
+        "size": f"{timing.width}×{timing.height}",
+    }
+
+
+class _OfOnePlace:
+    """A speed that is pooled as a total over a total, and only over clips rendered in one place."""
+
+    variant = ""
+    pool = ""
 
     def __init__(self, context: MetricContext) -> None:
         del context
 
-    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
-        """Raises UnscoredError where the prediction carries no timing, or none of a rendering stage."""
-        timing = prediction.timing
-        if timing is None:
-            raise UnscoredError("prediction carries no timing")
-        seconds = timing.field_seconds + timing.composite_seconds
-        if not seconds > 0 or timing.n_frames <= 0:
-            raise UnscoredError("method renders no frame of its own (0 s in field and composite)")
-        detail: dict[str, float | int | str] = {
-            "field_ms_per_frame": 1e3 * timing.field_seconds / timing.n_frames,
-            "composite_ms_per_frame": 1e3 * timing.composite_seconds / timing.n_frames,
-            "audio_ms_per_frame": 1e3 * timing.audio_seconds / timing.n_frames,
-            "write_ms_per_frame": 1e3 * timing.write_seconds / timing.n_frames,
-            "device": timing.device,
-            "threads": timing.threads,
-            "precision": timing.precision,
-            "backend": timing.backend or "none",
-            "torso": timing.torso or "none",
-            "size": f"{timing.width}×{timing.height}",
-        }
-        arrays = {"frames": np.array(timing.n_frames), "seconds": np.array(seconds)}
-        return Stats(value=timing.n_frames / seconds, arrays=arrays, detail=detail)
-
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        """Total frames / total seconds; None where clips were rendered on different hardware or at different sizes."""
+        """Total of "amount" / total of "per"; None where clips were rendered on different hardware or settings."""
         places = {tuple(entry.detail[name] for name in KEYED_BY) for entry in stats}
         if len(places) != 1:
             return None
-        frames = sum(float(entry.arrays["frames"]) for entry in stats)
-        return float(frames / sum(float(entry.arrays["seconds"]) for entry in stats))
+        amount = sum(float(entry.arrays["amount"]) for entry in stats)
+        return float(amount / sum(float(entry.arrays["per"]) for entry in stats))
 
     def caveat(self, stats: Sequence[Stats]) -> str | None:
         """Why there is no pooled speed, where clips were rendered in different places."""
@@ -68,5 +72,44 @@ class RenderSpeed:
     def signature_over(self, stats: Sequence[Stats]) -> str:
         """The signature keyed by where these clips were rendered."""
         place = ",".join(f"{name}={told(stats, name)}" for name in KEYED_BY) if stats else "place of each clip"
-        variant = f"frames/(field+composite seconds) on {place}"
-        return signature(variant, crop="none", pool="total frames/total seconds of one place", version=VERSION)
+        return signature(f"{self.variant} on {place}", crop="none", pool=self.pool, version=VERSION)
+
+
+class RenderSpeed(_OfOnePlace):
+    """Frames per second; higher is better. Pooled as total frames over total seconds."""
+
+    variant = "frames/(field+composite seconds)"
+    pool = "total frames/total seconds of one place"
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError where the prediction carries no timing, or none of a rendering stage."""
+        timing = timing_of(prediction)
+        seconds = timing.field_seconds + timing.composite_seconds
+        if not seconds > 0:
+            raise UnscoredError("method renders no frame of its own (0 s in field and composite)")
+        detail: dict[str, float | int | str] = {
+            "field_ms_per_frame": 1e3 * timing.field_seconds / timing.n_frames,
+            "composite_ms_per_frame": 1e3 * timing.composite_seconds / timing.n_frames,
+            "audio_ms_per_frame": 1e3 * timing.audio_seconds / timing.n_frames,
+            "write_ms_per_frame": 1e3 * timing.write_seconds / timing.n_frames,
+            **place_of(timing),
+        }
+        arrays = {"amount": np.array(timing.n_frames), "per": np.array(seconds)}
+        return Stats(value=timing.n_frames / seconds, arrays=arrays, detail=detail)
+
+
+class AudioLatency(_OfOnePlace):
+    """Milliseconds of audio encoding and expression prediction for a second of speech; lower is better."""
+
+    variant = "1000·audio seconds/speech seconds"
+    pool = "total audio seconds/total speech seconds of one place"
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError where the prediction carries no timing, or its method has no audio stage."""
+        timing = timing_of(prediction)
+        if not timing.audio_seconds > 0:
+            raise UnscoredError("method has no audio stage (0 s)")
+        speech = timing.n_frames / prediction.fps
+        arrays = {"amount": np.array(1e3 * timing.audio_seconds), "per": np.array(speech)}
+        detail = {"speech_seconds": speech, **place_of(timing)}
+        return Stats(value=1e3 * timing.audio_seconds / speech, arrays=arrays, detail=detail)

@@ -20,7 +20,10 @@ from emobench.types import MetricSpec, Result
 RANKED = ("method", "reference")  # oracles and sanity rows are shown apart and never ranked
 ROLE_ORDER = ("method", "reference", "oracle", "sanity")
 # Display only: the order in which papers print them. Other families follow in alphabetical order.
-FAMILIES = ("psnr", "ssim", "lpips", "fid", "kid", "lmd", "sync", "emotion", "csim", "alpha", "fps")
+FAMILIES = (
+    "psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "frechet", "cpbd", "flicker", "lmd", "lvd", "sync", "jitter",
+    "aue", "blink_rate", "head_motion", "emotion", "csim", "alpha", "fps", "latency",
+)  # fmt: skip
 INTERVAL_SEED = 0
 
 

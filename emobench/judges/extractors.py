@@ -31,12 +31,20 @@ def _landmarks(sample: Sample) -> Floats:
 
 def _run(network: FaceNet, crops: NDArray[np.uint8]) -> Floats:
     with torch.inference_mode():
-        parts = [network(torch.from_numpy(crops[i : i + BATCH])).numpy() for i in range(0, len(crops), BATCH)]
-    return np.concatenate(parts)
+        return np.concatenate([network(torch.from_numpy(batch)).numpy() for batch in _batches(crops)])
+
+
+def _batches(crops: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    return [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+
+
+def _softmax(logits: Floats) -> Floats:
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
 
 
 class EmotionJudge:
-    """probabilities (T, E) float32, classes (E,) str."""
+    """probabilities (T, E) float32, classes (E,) str, features (T, 128) float32: what the last layer reads."""
 
     def __init__(self, network: FaceNet, classes: tuple[str, ...], key: str) -> None:
         self._network, self._classes, self._key = network, classes, key
@@ -47,13 +55,19 @@ class EmotionJudge:
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
         """Raises UnscoredError where no face is located."""
         crops = cut(sample.frames, face_squares(_landmarks(sample)))
-        return {"probabilities": self.probabilities(crops), "classes": np.array(self._classes)}
+        with torch.inference_mode():
+            parts = [self._network.describe(torch.from_numpy(c)) for c in _batches(crops)]
+            features = torch.cat(parts)
+            logits = self._network.head[-1](features)
+        return {
+            "probabilities": _softmax(logits.numpy()),
+            "classes": np.array(self._classes),
+            "features": features.numpy(),
+        }
 
     def probabilities(self, crops: NDArray[np.uint8]) -> Floats:
         """(N, 64, 64) → (N, E)."""
-        logits = _run(self._network, crops)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+        return _softmax(_run(self._network, crops))
 
 
 class LandmarkJudge:

@@ -34,11 +34,16 @@ class FaceNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, crops: Tensor) -> Tensor:
+        outputs: Tensor = self.head[-1](self.describe(crops))
+        return outputs
+
+    def describe(self, crops: Tensor) -> Tensor:
+        """(B, 128) features: what the last layer reads."""
         images = crops[:, None].float()
         # Each crop's own contrast: exposure is no part of an expression.
         spread, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
-        outputs: Tensor = self.head(self.trunk((images - mean) / (spread + 8.0)))
-        return outputs
+        features: Tensor = self.head[:-1](self.trunk((images - mean) / (spread + 8.0)))
+        return features
 
 
 class SyncTowers(nn.Module):

@@ -109,8 +109,8 @@ class EmoHead:
     def load(self, path: Path) -> None:
         """Restore what save wrote, its configuration included. Raises InputError on a corrupt or newer checkpoint."""
         model, subjects = load_expression(path, self.context.threads)
-        threads = self.context.threads
-        portraits = {s: Portrait.load(path / f"portrait-{s}", threads=threads) for s in subjects}
+        threads, device = self.context.threads, self.context.device
+        portraits = {s: Portrait.load(path / f"portrait-{s}", threads=threads, device=device) for s in subjects}
         self._model, self._portraits, self.config = model, portraits, model.config
 
     def stage_seconds(self) -> Mapping[str, float]:

@@ -37,6 +37,9 @@ class NumbaOperations:
     """Implements Operations; see there for shapes."""
 
     name = "numba"
+    device = torch.device("cpu")
+    precision = "float32"
+    concurrent = True
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
         count = len(rays.directions)

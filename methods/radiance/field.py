@@ -5,7 +5,7 @@ Knows no camera, no images and no training; arithmetic comes from Operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -33,18 +33,29 @@ class Field:
 
     def tables(self, conditions: Tensor, operations: Operations, workers: Workers | None = None) -> Tensor:
         """Blended tables (N, P) of conditions (N, C)."""
-        out = torch.empty(len(conditions), len(self.base), dtype=self.base.dtype)
+        out = torch.empty(len(conditions), len(self.base), dtype=self.base.dtype, device=self.base.device)
 
         def run(columns: tuple[int, int]) -> None:
             operations.blend(self.base, self.expression, conditions, columns, out)
 
-        pieces = spans(len(self.base), COLUMNS)
+        pieces = pieces_of(len(self.base), COLUMNS, operations)
         if workers is None:
             for piece in pieces:
                 run(piece)
         else:
             workers.map(run, pieces)
         return out
+
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Field:
+        """The same parameters on a device; tables in another type where one is given. Shares what is there already."""
+        decoder = replace(self.decoder, weights=self.decoder.weights.to(device))
+        base, expression = self.base.to(device, dtype), self.expression.to(device, dtype)
+        return replace(self, base=base, expression=expression, decoder=decoder)
+
+
+def pieces_of(length: int, size: int, operations: Operations) -> list[tuple[int, int]]:
+    """[0, length) cut into tasks of `size` for threads, or whole where the backend takes one call at a time."""
+    return spans(length, size if operations.concurrent else max(1, length))
 
 
 def field_layout(config: RadianceConfig) -> GridLayout:

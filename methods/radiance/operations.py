@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Protocol
 
@@ -12,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emobench.errors import UsageError, suggest
+from emobench.errors import Unavailable, UsageError, suggest
 from emobench.types import Floats
 
 from .geometry import Rays
 
-BACKENDS = ("numba", "torch")
+BACKENDS = ("torch", "numba", "triton", "tinycudann")
 
 
 # Densities are per this length, about a head's breadth, so that exp(0) is a faint fog.
@@ -131,9 +132,12 @@ class AdamRates:
 
 
 class Operations(Protocol):
-    """Arithmetic of the field. Tensors are float32 (tests: float64) on one device; all calls may run in threads."""
+    """Arithmetic of the field. Tensors are float32 (tests: float64) and live on `device`; arrays are on the host."""
 
     name: str
+    device: torch.device
+    precision: str  # of the arithmetic, in words, as results name it
+    concurrent: bool  # whether calls may run side by side in threads; where not, work is not cut into pieces either
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
         """Samples at near + (k + jitter) · step inside cells where skip (G, G, G; z, y, x) is 0."""
@@ -191,19 +195,64 @@ class Operations(Protocol):
         """One Adam step on columns of base and expression from gradients (N, P) of the blended tables."""
 
 
-def choose_backend(name: str) -> Operations:
-    """The operations of "numba" or "torch"; "auto" takes numba. Raises UsageError on another name."""
-    if name in ("auto", "numba"):
+def choose_backend(name: str, device: str = "cpu") -> Operations:
+    """The operations of a backend on "cpu" or "cuda"; "auto" takes the first of `automatic_backend`.
+
+    Raises UsageError on an unknown name, Unavailable where the backend cannot run here.
+    """
+    name = automatic_backend(device) if name == "auto" else name
+    if name == "numba":
         from .accelerated import NumbaOperations
 
         return NumbaOperations()
     if name == "torch":
         from .reference import TorchOperations
 
-        return TorchOperations()
-    if name in ("triton", "tinycudann"):
-        raise UsageError(f"The radiance backend {name!r} is not part of this version. Use --backend auto.")
+        return TorchOperations(torch.device(device))
+    if name == "triton":
+        _require_triton(device)
+        from .triton_operations import TritonOperations
+
+        return TritonOperations(torch.device(device))
+    if name == "tinycudann":
+        _require_tinycudann(device)
+        from .tinycuda import TinyCudaOperations
+
+        return TinyCudaOperations(torch.device(device))
     raise UsageError(suggest("backend", name, ("auto", *BACKENDS)))
+
+
+def automatic_backend(device: str) -> str:
+    """On CUDA tinycudann, else triton, where installed; then numba; torch is the last resort."""
+    with_triton = device.startswith("cuda") and find_spec("triton") is not None
+    preferred = ("tinycudann", "triton") if with_triton else ()  # the former draws rays with the latter's kernels
+    return next((name for name in (*preferred, "numba") if find_spec(name) is not None), "torch")
+
+
+def _require_triton(device: str) -> None:
+    """Raises Unavailable without triton, and on a CPU outside of triton's interpreter."""
+    if find_spec("triton") is None:
+        raise Unavailable(
+            "The triton backend needs the package triton: python -m pip install triton (Linux). Or use --backend auto."
+        )
+    import triton
+
+    if not hasattr(triton, "knobs"):
+        raise Unavailable(f"The triton backend needs triton 3.4 or newer, here is {triton.__version__}.")
+    if not device.startswith("cuda") and not triton.knobs.runtime.interpret:
+        raise Unavailable("The triton backend runs on CUDA devices. Use --device cuda, or --backend auto.")
+
+
+def _require_tinycudann(device: str) -> None:
+    """Raises Unavailable without tinycudann and triton, whose kernels do the rest, and on a CPU."""
+    if find_spec("tinycudann") is None:
+        raise Unavailable(
+            "The tinycudann backend needs the package tinycudann, which is not on the package index: build it from "
+            "https://github.com/NVlabs/tiny-cuda-nn (bindings/torch). Or use --backend auto."
+        )
+    if not device.startswith("cuda"):
+        raise Unavailable("The tinycudann backend runs on CUDA devices. Use --device cuda, or --backend auto.")
+    _require_triton(device)
 
 
 def zero_moments(tensor: Tensor) -> Moments:

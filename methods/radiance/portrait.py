@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from emobench.errors import InputError
+from emobench.errors import InputError, Unavailable
 from emobench.hashing import code_hash, hash_file, identity, short
 from emobench.types import Camera, Clip, Context, Floats, HeadPose, Image, Progress
 
@@ -29,7 +30,11 @@ from .operations import Operations, choose_backend
 from .trainer import HeadTrainer
 from .workers import Workers
 
+if TYPE_CHECKING:
+    from .painter import PaintedShot, Painter
+
 PACKAGE = "emobench.methods.radiance"
+PAINTING = ("triton", "tinycudann")  # backends that draw whole frames on the device
 HULL_FRAMES = 96  # masks that carve the hull, evenly spread over the train frames
 
 
@@ -58,17 +63,20 @@ class PortraitParts:
 
 
 class Portrait:
-    """A fitted subject. `render` may run several times at once (threads), each call with its own workers."""
+    """A fitted subject. `render` may run several times at once (threads), each call with its own workers, except on
+    CUDA backends."""
 
-    def __init__(self, parts: PortraitParts, *, threads: int = 1) -> None:
+    def __init__(self, parts: PortraitParts, *, threads: int = 1, device: str = "cpu") -> None:
         self.parts = parts
-        self.threads = threads
-        self.operations: Operations = choose_backend(parts.backend)
+        self.operations: Operations = _rendering_backend(parts.backend, device)
+        self.threads = threads if self.operations.concurrent else 1
+        self.field = parts.field.to(self.operations.device)
+        self.painters: dict[Camera, Painter] = {}  # prepared frames of the sizes rendered so far
         self._seconds = {"field": 0.0, "composite": 0.0}
 
     @property
     def backend(self) -> str:
-        """The backend that trained and renders it."""
+        """The backend that renders it: the one that trained it, where that runs here."""
         return self.operations.name
 
     @property
@@ -88,7 +96,7 @@ class Portrait:
             raise InputError(f"{len(alpha)} expressions for {len(pose)} head poses: they must be as many.")
         if not np.isfinite(alpha).all():
             raise InputError("α holds NaN or infinite values. Check the model that predicted it.")
-        shot = _Shot(self.parts, self.operations, alpha, pose, camera)
+        shot = self._shot(alpha, pose, camera)
         spent = np.zeros(2)
         with Workers(min(self.threads, len(alpha))) as workers:
             for frame, seconds in workers.stream(shot, range(len(alpha))):
@@ -97,13 +105,22 @@ class Portrait:
                 self._seconds = dict(zip(("field", "composite"), (spent / workers.threads).tolist(), strict=True))
                 yield frame
 
+    def _shot(self, alpha: Floats, pose: HeadPose, camera: Camera) -> _Shot | PaintedShot:
+        if self.operations.name not in PAINTING:
+            return _Shot(self.parts, self.field, self.operations, alpha, pose, camera)
+        from .painter import PaintedShot, new_painter
+
+        if camera not in self.painters:
+            self.painters[camera] = new_painter(self.parts, self.field, self.operations, camera)
+        return PaintedShot(self.painters[camera], self.parts, alpha, pose)
+
     def stage_seconds(self) -> Mapping[str, float]:
         """Seconds of the last render by stage; threads' time divided by their number."""
         return dict(self._seconds)
 
     def facts(self) -> Mapping[str, str]:
         """What tells its speed from another's: backend, precision, and how the torso is composed."""
-        return {"backend": self.backend, "precision": "float32", "torso": self.parts.config.backdrop}
+        return {"backend": self.backend, "precision": self.operations.precision, "torso": self.parts.config.backdrop}
 
     def save(self, path: Path) -> None:
         """Write a checkpoint folder: tensors in safetensors, the rest in JSON."""
@@ -112,21 +129,27 @@ class Portrait:
         save_parts(path, self.parts)
 
     @classmethod
-    def load(cls, path: Path, *, threads: int = 1) -> Portrait:
+    def load(cls, path: Path, *, threads: int = 1, device: str = "cpu") -> Portrait:
         """Restore what `save` wrote. Raises InputError on a missing, damaged or other version's checkpoint."""
         from .checkpoint import load_parts
 
-        return cls(load_parts(path), threads=threads)
+        return cls(load_parts(path), threads=threads, device=device)
 
 
 class _Shot:
     """The frames of one render call; calling it with an index renders that frame."""
 
     def __init__(
-        self, parts: PortraitParts, operations: Operations, alpha: Floats, pose: HeadPose, camera: Camera
+        self,
+        parts: PortraitParts,
+        field: Field,
+        operations: Operations,
+        alpha: Floats,
+        pose: HeadPose,
+        camera: Camera,
     ) -> None:
-        self.parts, self.operations, self.pose, self.camera = parts, operations, pose, camera
-        self.conditions = torch.from_numpy(parts.condition(alpha, pose))
+        self.parts, self.field, self.operations, self.pose, self.camera = parts, field, operations, pose, camera
+        self.conditions = torch.from_numpy(parts.condition(alpha, pose)).to(operations.device)
         self.back_features = parts.backdrop.features(pose)
         self.directions = _directions(camera)
         self.back: BackdropView = view(parts.backdrop, camera.height, camera.width)
@@ -140,7 +163,7 @@ class _Shot:
         return PortraitFrame(frame=frame, head_alpha=alpha), np.array([middle - start, time.perf_counter() - middle])
 
     def _head(self, index: int) -> tuple[Floats, Floats]:
-        parts, operations, field = self.parts, self.operations, self.parts.field
+        parts, operations, field = self.parts, self.operations, self.field
         table = field.tables(self.conditions[index : index + 1], operations)[0]
         rays = head_rays(self.directions, self.pose.rotation[index], self.pose.translation[index], parts.box)
         config = parts.config
@@ -164,13 +187,16 @@ def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context
     usable = [clip for clip in clips if clip.subject == subject and clip.video is not None]
     if not usable:
         raise InputError(f"No train clip of subject {subject!r} has video: a radiance field cannot be trained on it.")
-    operations = choose_backend(context.backend)
+    operations = choose_backend(context.backend, context.device)
     key = portrait_key(usable, config, context.seed, operations.name)
     folder = context.cache_dir / "portraits" / short(key, 32)
     if folder.exists():
-        context.progress.note(f"Radiance field of {subject}: from the cache ({short(key)}).")
-        return Portrait.load(folder, threads=context.threads)
-    context.progress.note(f"Radiance field of {subject}: backend {operations.name}, {len(usable)} clips.")
+        portrait = Portrait.load(folder, threads=context.threads, device=context.device)
+        where = f"from the cache ({short(key)}), backend {portrait.backend}"
+        context.progress.note(f"Radiance field of {subject}: {where}.")
+        return portrait
+    where = f"backend {operations.name} on {operations.device}"
+    context.progress.note(f"Radiance field of {subject}: {where}, {len(usable)} clips.")
     portrait = fit_footage(
         read_footage(usable), config, operations, seed=context.seed, threads=context.threads,
         progress=context.progress, label=subject,
@@ -211,8 +237,8 @@ def fit_footage(
     conditions = condition(frames.alpha, frames.pose)
     box, hull = _carve(frames, config)
     occupancy = new_occupancy(hull)
-    field = new_field(config, conditions.shape[1], seed)
-    with Workers(threads) as workers:
+    field = new_field(config, conditions.shape[1], seed).to(operations.device)
+    with Workers(threads if operations.concurrent else 1) as workers:
         trainer = HeadTrainer(frames, conditions, field, occupancy, box, operations, workers, config, seed)
         trainer.train(progress, f"radiance field {label}")
         backdrop = fit_backdrop(backs, config, seed, progress)
@@ -223,12 +249,20 @@ def fit_footage(
         camera=frames.camera,
         box=box,
         condition=condition,
-        field=field,
+        field=field.to(torch.device("cpu")),
         skip=occupancy.skip,
         backdrop=backdrop,
         losses=np.array(trainer.losses, np.float32),
     )
-    return Portrait(parts, threads=threads)
+    return Portrait(parts, threads=threads, device=operations.device.type)
+
+
+def _rendering_backend(trained: str, device: str) -> Operations:
+    """The backend a portrait was trained with, or what "auto" takes where that one cannot run."""
+    try:
+        return choose_backend(trained, device)
+    except Unavailable:
+        return choose_backend("auto", device)
 
 
 def _carve(frames: HeadFrames, config: RadianceConfig) -> tuple[Box, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:

@@ -6,6 +6,7 @@ Written to be read next to the formulas, not to be fast; gradients come from aut
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from .operations import (
     Targets,
 )
 
+CPU = torch.device("cpu")
 PRIMES = (1, 2654435761, 805459861)  # Müller et al. 2022, eq. 4
 
 
@@ -34,9 +36,14 @@ class TorchOperations:
     """Implements Operations; see there for shapes."""
 
     name = "torch"
+    precision = "float32"
+    concurrent = True
+
+    def __init__(self, device: torch.device = CPU) -> None:
+        self.device = device
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
-        origin, directions = torch.from_numpy(rays.origin), torch.from_numpy(rays.directions)
+        origin, directions = self._moved(rays.origin), self._moved(rays.directions)
         parallel = directions.abs() < 1e-12
         safe = torch.where(parallel, torch.ones_like(directions), directions)
         ends = torch.stack([-origin / safe, (1 - origin) / safe])
@@ -44,16 +51,16 @@ class TorchOperations:
         low = torch.where(parallel, -torch.inf, ends.amin(0)).amax(1).clamp(min=0)
         high = torch.where(parallel, torch.inf, ends.amax(0)).amin(1)
         high = torch.where(missed, -torch.ones_like(high), high)
-        offset = torch.from_numpy(jitter)
+        offset = self._moved(jitter)
         count = ((high - low) / step_mm - offset).clamp(min=-1).floor()
-        k = torch.arange(int(count.max().clamp(min=0)) + 1, dtype=low.dtype)
+        k = torch.arange(int(count.max().clamp(min=0)) + 1, dtype=low.dtype, device=self.device)
         depths = low[:, None] + (k + offset[:, None]) * step_mm  # (R, S)
         points = (origin + depths[..., None] * directions[:, None]).clamp(0, 1 - 1e-6)
         x, y, z = (points * skip.shape[0]).long().unbind(-1)
-        occupied = torch.from_numpy(skip)[z, y, x] == 0
+        occupied = self._moved(skip)[z, y, x] == 0
         taken = occupied & (k <= count[:, None]) & (high > low)[:, None]
         taken &= taken.cumsum(1) <= limit
-        return Samples(points=points[taken], depths=depths[taken], counts=taken.sum(1).to(torch.int32).numpy())
+        return Samples(points=points[taken], depths=depths[taken], counts=taken.sum(1).to(torch.int32).cpu().numpy())
 
     def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
         return decode(encode(points, table.view(-1, 2), layout), decoder.layers())
@@ -74,7 +81,8 @@ class TorchOperations:
         samples = self.march(rays, skip, step_mm, jitter, limit)
         density, colour = self.evaluate(samples.points, table, decoder, layout)
         weights, ray = compositing_weights(density, samples.counts, step_mm / DENSITY_UNIT_MM)
-        return _per_ray(weights[:, None] * colour, ray, samples).numpy(), _per_ray(weights, ray, samples).numpy()
+        sums, opacity = _per_ray(weights[:, None] * colour, ray, samples), _per_ray(weights, ray, samples)
+        return sums.cpu().numpy(), opacity.cpu().numpy()
 
     def weights(self, density: Tensor, samples: Samples, step_mm: float) -> Tensor:
         return compositing_weights(density, samples.counts, step_mm / DENSITY_UNIT_MM)[0]
@@ -107,7 +115,7 @@ class TorchOperations:
     def scatter_weights(self, weights: Tensor, points: Tensor, largest: Floats) -> None:
         x, y, z = (points * largest.shape[0]).long().unbind(-1)
         cell = (z * largest.shape[0] + y) * largest.shape[0] + x
-        torch.from_numpy(largest).view(-1).scatter_reduce_(0, cell, weights, "amax")
+        torch.from_numpy(largest).view(-1).scatter_reduce_(0, cell.cpu(), weights.cpu(), "amax")
 
     def blend(
         self, base: Tensor, expression: Tensor, conditions: Tensor, columns: tuple[int, int], tables: Tensor
@@ -133,6 +141,9 @@ class TorchOperations:
             pulled = conditions.T @ gradients[:, : expression.shape[1]]
             adam(expression, moments[1], pulled, rates, blended)
 
+    def _moved(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
 
 def adam(value: Tensor, moments: Moments, gradient: Tensor, rates: AdamRates, columns: slice) -> None:
     """One Adam step (Kingma & Ba 2015, algorithm 1) in place on value[..., columns]."""
@@ -150,9 +161,9 @@ def encode(points: Tensor, table: Tensor, layout: GridLayout) -> Tensor:
         scaled = points * resolution
         cell = scaled.long()
         fraction = scaled - cell
-        total = torch.zeros(len(points), 2, dtype=points.dtype)
+        total = torch.zeros(len(points), 2, dtype=points.dtype, device=points.device)
         for corner in range(8):
-            bits = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1])
+            bits = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=points.device)
             weight = torch.where(bits.bool(), fraction, 1 - fraction).prod(1, keepdim=True)
             total = total + weight * table[layout.offsets[level] + _index(cell + bits, level, layout)]
         levels.append(total)
@@ -170,18 +181,20 @@ def decode(features: Tensor, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def compositing_weights(density: Tensor, counts: NDArray[np.int32], step: float) -> tuple[Tensor, Tensor]:
     """Weights wᵢ = exp(−Σ_{j<i} σⱼ·step)(1 − exp(−σᵢ·step)) (Max 1995) and the ray of each sample."""
-    ray = torch.repeat_interleave(torch.arange(len(counts)), torch.from_numpy(counts).long())
+    at = density.device
+    ray = torch.repeat_interleave(torch.arange(len(counts)), torch.from_numpy(counts).long()).to(at)
     thickness = density * step
-    padded = torch.zeros(len(counts), int(counts.max(initial=0)), dtype=density.dtype)
-    starts = torch.from_numpy(np.cumsum(counts) - counts).long()
-    place = torch.arange(len(density)) - starts[ray]
+    padded = torch.zeros(len(counts), int(counts.max(initial=0)), dtype=density.dtype, device=at)
+    starts = torch.from_numpy(np.cumsum(counts) - counts).long().to(at)
+    place = torch.arange(len(density), device=at) - starts[ray]
     before = padded.index_put((ray, place), thickness).cumsum(1)[ray, place] - thickness
     return torch.exp(-before) * (1 - torch.exp(-thickness)), ray
 
 
 def _per_ray(values: Tensor, ray: Tensor, samples: Samples) -> Tensor:
     """Sums of values (M, …) over the samples of each ray."""
-    return torch.zeros(len(samples.counts), *values.shape[1:], dtype=values.dtype).index_add(0, ray, values)
+    empty = torch.zeros(len(samples.counts), *values.shape[1:], dtype=values.dtype, device=values.device)
+    return empty.index_add(0, ray, values)
 
 
 def _index(corner: Tensor, level: int, layout: GridLayout) -> Tensor:

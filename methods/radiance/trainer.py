@@ -18,7 +18,7 @@ from emobench.errors import EmobenchError
 from emobench.types import Floats, Progress
 
 from .config import RadianceConfig
-from .field import COLUMNS, Field
+from .field import COLUMNS, Field, pieces_of
 from .footage import HeadFrames
 from .geometry import Box, head_rays, pixel_directions
 from .occupancy import Occupancy, skip_distances
@@ -33,7 +33,7 @@ from .operations import (
     zero_moments,
 )
 from .reference import adam
-from .workers import Workers, spans
+from .workers import Workers
 
 WARM_UP = 20  # steps over which the learning rates rise
 CULL_EVERY = 25  # steps between two updates of the occupancy
@@ -76,7 +76,7 @@ class HeadTrainer:
     ) -> None:
         self.frames, self.field, self.occupancy, self.box = frames, field, occupancy, box
         self.operations, self.workers, self.config, self.seed = operations, workers, config, seed
-        self.conditions = torch.from_numpy(conditions)
+        self.conditions = torch.from_numpy(conditions).to(operations.device)
         self.directions = pixel_directions(frames.camera)
         self.moments = tuple(zero_moments(t) for t in (field.base, field.expression, field.decoder.weights))
         self.depth_origin = float(np.linalg.norm(frames.pose.translation.mean(0)))
@@ -131,8 +131,8 @@ class HeadTrainer:
         # against a new random background the only way to match is to be as opaque as the mask: the silhouette loss
         background = rng.random((len(picked), 3), dtype=np.float32)
         targets = Targets(
-            colour=torch.from_numpy(coverage * colour + (1 - coverage) * background),
-            background=torch.from_numpy(background),
+            colour=self._moved(coverage * colour + (1 - coverage) * background),
+            background=self._moved(background),
             variance_weight=self.config.depth_variance * min(1.0, step.index / (VARIANCE_FULL * self.config.steps)),
             factor=1 / len(step.frames),
         )
@@ -169,8 +169,11 @@ class HeadTrainer:
                 field.base, field.expression, self.moments[:2], tables, conditions, rates, columns
             )
 
-        self.workers.map(update, spans(len(field.base), COLUMNS))
+        self.workers.map(update, pieces_of(len(field.base), COLUMNS, self.operations))
         adam(field.decoder.weights, self.moments[2], network, _rates(config.network_rate * scale, index), slice(None))
+
+    def _moved(self, array: NDArray[np.floating]) -> Tensor:
+        return torch.from_numpy(array).to(self.operations.device)
 
     def _watch(self, index: int, loss: float) -> None:
         self.losses.append(loss)
@@ -188,7 +191,7 @@ class HeadTrainer:
         if len(cells) > CULL_CELLS:
             cells = cells[np.sort(rng.choice(len(cells), CULL_CELLS, replace=False))]
         corner = np.stack([cells % grid, cells // grid % grid, cells // grid**2], axis=1)
-        points = torch.from_numpy(((corner + rng.random(corner.shape)) / grid).astype(np.float32))
+        points = self._moved(((corner + rng.random(corner.shape)) / grid).astype(np.float32))
         frame = rng.integers(len(self.frames))
         table = self.field.tables(self.conditions[frame : frame + 1], self.operations)[0]
 
@@ -196,7 +199,8 @@ class HeadTrainer:
             field = self.field
             return self.operations.evaluate(points[part[0] : part[1]], table, field.decoder, field.layout)[0]
 
-        found = torch.cat(self.workers.map(densities, spans(len(points), CHUNK))).numpy()
+        parts = pieces_of(len(points), CHUNK, self.operations)
+        found = torch.cat(self.workers.map(densities, parts)).cpu().numpy()
         settled = done >= SETTLED
         self.occupancy.observe(cells, found, 0.97 if settled else 0.8)
         self.occupancy.cull(

@@ -28,10 +28,10 @@ from .player import player_data, script_json
 from .previews import Budget
 
 GROUPS = (  # headings of the page's tables; a family that is in none stands under "Other"
-    ("Image", ("psnr", "ssim", "lpips", "fid", "kid")),
-    ("Lips and motion", ("lmd", "sync")),
+    ("Image", ("psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "frechet", "cpbd", "flicker")),
+    ("Lips and motion", ("lmd", "lvd", "sync", "jitter", "aue", "blink_rate", "head_motion")),
     ("Emotion and identity", ("emotion", "csim")),
-    ("Parameters and speed", ("alpha", "fps")),
+    ("Parameters and speed", ("alpha", "fps", "latency")),
     ("Other", ()),
 )
 FETCH = re.compile(r"emobench [a-z]+ [a-z]+ [\w.-]+")

@@ -9,8 +9,9 @@ from emobench.judges.crops import CROP_PX
 from emobench.judges.extractors import EmotionJudge
 from emobench.judges.networks import FaceNet
 from emobench.metrics.distribution import frechet_distance
-from emobench.metrics.image import squared_error, ssim_frame
+from emobench.metrics.image import squared_error
 from emobench.metrics.mfcc import mfcc
+from emobench.metrics.structure import ssim_frame
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) 
         ),
         (["run", "--method", "emohead", "--dataset", "pupet"], ["Unknown dataset 'pupet'", "'puppet'"]),
         (["run", "--method", "emohead/no-such", "--dataset", "puppet"], ["Unknown preset", "emohead/"]),
-        (["run", "--method", "emohead", "--dataset", "puppet", "--metrics", "lpps"], ["'lpps'", "'lpips.alex'"]),
+        (["run", "--method", "emohead", "--dataset", "puppet", "--metrics", "ssmi"], ["'ssmi'", "'ssim'"]),
         (["run", "--method", "emohead", "--dataset", "puppet", "--set", "radiance.stps=3"], ["radiance.steps"]),
         (["run", "--method", "emohead", "--dataset", "puppet", "--set", "nonsense"], ["KEY=VALUE"]),
         (["run", "--method", "emohead", "--dataset", "puppet", "--device", "tpu"], ["Unknown device 'tpu'"]),

@@ -45,6 +45,26 @@ def test_frechet_distance_between_known_gaussians_is_the_formula():
     assert frechet_distance(a, b) == pytest.approx(2 * 2**2 + 2 * (1 - 3) ** 2, rel=0.02)  # sampling error
 
 
+@pytest.mark.parametrize(("count", "width"), [(40, 16), (60, 2048), (1100, 8)])
+def test_kernel_distance_equals_torchmetrics(count, width):
+    ensure_torchvision()
+    from torchmetrics.image.kid import poly_mmd
+
+    a, b = sets(count, count, width)
+    theirs = float(poly_mmd(torch.from_numpy(a).double(), torch.from_numpy(b).double()))  # on one subset: all rows
+    assert theirs > 0
+    assert kernel_distance(a, b) == pytest.approx(theirs, rel=1e-9, abs=1e-12)  # float64, another order of sums
+
+
+def test_kernel_distance_takes_sets_of_unequal_size():
+    a, b = sets(30, 50, 12)
+    both = [x.astype(float) for x in (a, b)]
+    kernel = [[(x @ y.T / 12 + 1) ** 3 for y in both] for x in both]
+    off = [~np.eye(len(k), dtype=bool) for k in (a, b)]
+    expected = kernel[0][0][off[0]].mean() + kernel[1][1][off[1]].mean() - 2 * kernel[0][1].mean()
+    assert kernel_distance(a, b) == pytest.approx(expected, rel=1e-9)
+
+
 def test_kernel_distance_is_unbiased_and_the_frechet_distance_is_not():
     rng = np.random.default_rng(0)
     draws = [rng.normal(size=(2, 30, 64)).astype(np.float32) for _ in range(40)]

@@ -33,7 +33,7 @@ class PaintedPortrait:
         (path / "subject").write_text(self.subject)
 
     @classmethod
-    def load(cls, path: Path, *, threads: int = 1) -> PaintedPortrait:
+    def load(cls, path: Path, *, threads: int = 1, device: str = "cpu") -> PaintedPortrait:
         if not path.is_dir():
             raise InputError(f"{path} is missing.")
         return cls((path / "subject").read_text())

@@ -138,11 +138,66 @@ def no_weight(name: str) -> Path:
     raise Unavailable(f"{name} not found. Fetch it: emobench weights fetch {name}")
 
 
+class Table:
+    """Stands for a landmark judge: knows each clip's landmarks by its frames."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, np.ndarray] = {}
+
+    def key(self) -> str:
+        return "table"
+
+    def extract(self, sample: Sample) -> dict[str, np.ndarray]:
+        return {"landmarks": self.known[sample.frames.tobytes()]}
+
+    def landmarks(self) -> Table:
+        return self
+
+
+def predicted(reference: Sample, table: Table, landmarks: np.ndarray) -> Sample:
+    """A prediction whose frames differ and in which the table sees these landmarks."""
+    frames = reference.frames.copy()
+    frames[:, 0, 0] = len(table.known)
+    table.known[frames.tobytes()] = landmarks.astype(np.float32)
+    return as_prediction(reference, frames=frames)
+
+
+def message(field: int, payload: bytes) -> bytes:
+    """One length-delimited protobuf field."""
+    size, length = len(payload), b""
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([field << 3 | 2]) + length + bytes([size]) + payload
+
+
+def mean_colour_network(weights: np.ndarray) -> bytes:
+    """ONNX bytes: (1, 3, H, W) → mean colour → times weights (3, classes)."""
+
+    def node(kind: str, inputs: list[str], output: str) -> bytes:
+        named = b"".join(message(1, name.encode()) for name in inputs)
+        return message(1, named + message(2, output.encode()) + message(4, kind.encode()))
+
+    def value(field: int, name: str, shape: tuple[int, ...]) -> bytes:
+        dims = b"".join(message(1, bytes([1 << 3]) + bytes([n & 127 | 128, n >> 7])) for n in shape)
+        tensor = bytes([1 << 3, 1]) + message(2, dims)
+        return message(field, message(1, name.encode()) + message(2, message(1, tensor)))
+
+    table = bytes([1 << 3, 3, 1 << 3, weights.shape[1], 2 << 3, 1])
+    table += message(8, b"w") + message(9, weights.astype("<f4").tobytes())
+    nodes = node("GlobalAveragePool", ["x"], "p") + node("Flatten", ["p"], "f") + node("MatMul", ["f", "w"], "y")
+    ends = value(11, "x", (1, 3, 224, 224)) + value(12, "y", (1, weights.shape[1]))
+    graph = nodes + message(2, b"g") + message(5, table) + ends
+    return bytes([1 << 3, 8]) + message(7, graph) + message(8, bytes([2 << 3, 13]))
+
+
 class Cartoon:
     """The functions above as one fixture: test modules cannot import a conftest."""
 
     make_sample = staticmethod(make_sample)
     as_prediction = staticmethod(as_prediction)
+    predicted = staticmethod(predicted)
+    mean_colour_network = staticmethod(mean_colour_network)
     write_clip = staticmethod(write_clip)
     no_weight = staticmethod(no_weight)
     emotions = tuple(LOOKS)
@@ -166,3 +221,15 @@ def features(tmp_path: Path) -> CachedFeatures:
 @pytest.fixture
 def context() -> MetricContext:
     return MetricContext(judges=None, locate_weight=no_weight)
+
+
+@pytest.fixture
+def table(reference: Sample) -> Table:
+    made = Table()
+    made.known[reference.frames.tobytes()] = reference.track.landmarks
+    return made
+
+
+@pytest.fixture
+def judged(context: MetricContext, table: Table) -> MetricContext:
+    return replace(context, judges=table)

@@ -118,40 +118,11 @@ def test_quantised_tensors_are_scaled_back(tmp_path):
 # ------------------------------------------------------------------ HSEmotion, on a network of the same interface
 
 
-def message(field: int, payload: bytes) -> bytes:
-    """One length-delimited protobuf field."""
-    size, length = len(payload), b""
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([field << 3 | 2]) + length + bytes([size]) + payload
-
-
-def mean_colour_network(weights: np.ndarray) -> bytes:
-    """ONNX bytes: (1, 3, H, W) → mean colour → times weights (3, classes)."""
-
-    def node(kind: str, inputs: list[str], output: str) -> bytes:
-        named = b"".join(message(1, name.encode()) for name in inputs)
-        return message(1, named + message(2, output.encode()) + message(4, kind.encode()))
-
-    def value(field: int, name: str, shape: tuple[int, ...]) -> bytes:
-        dims = b"".join(message(1, bytes([1 << 3]) + bytes([n & 127 | 128, n >> 7])) for n in shape)
-        tensor = bytes([1 << 3, 1]) + message(2, dims)
-        return message(field, message(1, name.encode()) + message(2, message(1, tensor)))
-
-    table = bytes([1 << 3, 3, 1 << 3, weights.shape[1], 2 << 3, 1])
-    table += message(8, b"w") + message(9, weights.astype("<f4").tobytes())
-    nodes = node("GlobalAveragePool", ["x"], "p") + node("Flatten", ["p"], "f") + node("MatMul", ["f", "w"], "y")
-    ends = value(11, "x", (1, 3, 224, 224)) + value(12, "y", (1, weights.shape[1]))
-    graph = nodes + message(2, b"g") + message(5, table) + ends
-    return bytes([1 << 3, 8]) + message(7, graph) + message(8, bytes([2 << 3, 13]))
-
-
 def test_hsemotion_reads_logits_in_its_own_class_order(cartoon, reference, features, tmp_path):
     weights = np.zeros((3, 8), np.float32)
     weights[0, 4] = weights[2, 6] = 1.0  # red reads as happiness, blue as sadness
     path = tmp_path / "enet.onnx"
-    path.write_bytes(mean_colour_network(weights))
+    path.write_bytes(cartoon.mean_colour_network(weights))
     metric = HsEmotion(MetricContext(judges=None, locate_weight=lambda name: path))
     for channel, emotion in ((0, "happy"), (2, "sad")):
         frames = np.zeros_like(reference.frames[:3])
@@ -162,10 +133,11 @@ def test_hsemotion_reads_logits_in_its_own_class_order(cartoon, reference, featu
     assert "8 classes" in metric.signature()
 
 
-@pytest.mark.parametrize("content", [b"not a network", mean_colour_network(np.zeros((3, 7), np.float32))])
-def test_a_file_that_is_not_hsemotion_is_refused(content, tmp_path):
+@pytest.mark.parametrize("classes", [0, 7])
+def test_a_file_that_is_not_hsemotion_is_refused(classes, cartoon, tmp_path):
     path = tmp_path / "enet.onnx"
-    path.write_bytes(content)
+    network = cartoon.mean_colour_network(np.zeros((3, classes), np.float32)) if classes else b"not a network"
+    path.write_bytes(network)
     with pytest.raises(Unavailable, match=r"cannot be loaded|gives 7 classes"):
         HsEmotion(MetricContext(judges=None, locate_weight=lambda name: path))
 

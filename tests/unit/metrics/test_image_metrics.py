@@ -9,7 +9,8 @@ import pytest
 
 from emobench.errors import Unavailable, UnscoredError
 from emobench.judges.augment import blur
-from emobench.metrics.image import Psnr, PsnrFace, PsnrMouth, Ssim
+from emobench.metrics.image import Psnr, PsnrFace, PsnrMouth
+from emobench.metrics.structure import Ssim
 
 
 def noisy(sample, sigma):

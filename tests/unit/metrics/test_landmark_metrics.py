@@ -9,54 +9,18 @@ import pytest
 
 from emobench.errors import Unavailable, UnscoredError
 from emobench.metrics.faces import FaceLocator
-from emobench.metrics.landmarks import LmdFace, LmdMouth, landmark_distance
+from emobench.metrics.landmarks import LmdFace, LmdFaceNorm, LmdMouth, LmdMouthNorm, landmark_distance
 from emobench.metrics.opening import MouthOpening, best_lag, frame_energy_db
-
-
-class Table:
-    """Stands for a landmark judge: knows each clip's landmarks by its frames."""
-
-    def __init__(self) -> None:
-        self.known: dict[bytes, np.ndarray] = {}
-
-    def key(self) -> str:
-        return "table"
-
-    def extract(self, sample):
-        return {"landmarks": self.known[sample.frames.tobytes()]}
-
-    def landmarks(self):
-        return self
-
-
-@pytest.fixture
-def table(reference):
-    made = Table()
-    made.known[reference.frames.tobytes()] = reference.track.landmarks
-    return made
-
-
-@pytest.fixture
-def judged(context, table):
-    return replace(context, judges=table)
-
-
-def predicted(cartoon, reference, table, landmarks):
-    """A prediction whose frames differ and in which the table sees these landmarks."""
-    frames = reference.frames.copy()
-    frames[:, 0, 0] = len(table.known)
-    table.known[frames.tobytes()] = landmarks.astype(np.float32)
-    return cartoon.as_prediction(reference, frames=frames)
 
 
 @pytest.mark.parametrize("kind", [LmdMouth, LmdFace])
 def test_lmd_of_identical_landmarks_is_zero(kind, cartoon, reference, judged, table, features):
-    prediction = predicted(cartoon, reference, table, reference.track.landmarks)
+    prediction = cartoon.predicted(reference, table, reference.track.landmarks)
     assert kind(judged).measure(prediction, reference, features).value == pytest.approx(0.0, abs=1e-6)
 
 
 def test_lmd_does_not_count_where_the_face_is(cartoon, reference, judged, table, features):
-    prediction = predicted(cartoon, reference, table, reference.track.landmarks + np.float32([7, -3]))
+    prediction = cartoon.predicted(reference, table, reference.track.landmarks + np.float32([7, -3]))
     assert LmdMouth(judged).measure(prediction, reference, features).value == pytest.approx(0.0, abs=1e-5)
 
 
@@ -72,7 +36,7 @@ def test_lmd_grows_with_the_error_and_mouth_errors_weigh_more_in_lmd_mouth(carto
     mouth, face = LmdMouth(judged), LmdFace(judged)
     scores = []
     for size in (0.5, 1.0, 2.0):
-        prediction = predicted(cartoon, reference, table, reference.track.landmarks + size * direction)
+        prediction = cartoon.predicted(reference, table, reference.track.landmarks + size * direction)
         scores.append([m.measure(prediction, reference, features).value for m in (mouth, face)])
     assert scores == sorted(scores)
     assert all(on_mouth > 2 * on_face for on_mouth, on_face in scores)
@@ -81,7 +45,7 @@ def test_lmd_grows_with_the_error_and_mouth_errors_weigh_more_in_lmd_mouth(carto
 def test_lmd_signature_names_the_detector_and_the_detail_is_free_of_size(cartoon, reference, judged, table, features):
     metric = LmdMouth(judged)
     moved = reference.track.landmarks * np.float32([1.0, 1.01])
-    stats = metric.measure(predicted(cartoon, reference, table, moved), reference, features)
+    stats = metric.measure(cartoon.predicted(reference, table, moved), reference, features)
     assert "landmarks=table" in metric.signature()
     assert stats.detail["detector"] == "judge"
     assert 0 < stats.detail["interocular_percent"] < 5
@@ -96,7 +60,7 @@ def test_opening_follows_the_tracked_mouth_and_falls_with_delay(cartoon, referen
     metric = MouthOpening(judged)
     landmarks = reference.track.landmarks
     scores = [
-        metric.measure(predicted(cartoon, reference, table, np.roll(landmarks, lag, axis=0)), reference, features).value
+        metric.measure(cartoon.predicted(reference, table, np.roll(landmarks, lag, axis=0)), reference, features).value
         for lag in (0, 1, 4)
     ]
     assert scores[0] == pytest.approx(1.0)
@@ -105,7 +69,7 @@ def test_opening_follows_the_tracked_mouth_and_falls_with_delay(cartoon, referen
 
 def test_a_still_mouth_scores_zero_and_says_so(cartoon, reference, judged, table, features):
     still = np.repeat(reference.track.landmarks[:1], 40, axis=0)
-    stats = MouthOpening(judged).measure(predicted(cartoon, reference, table, still), reference, features)
+    stats = MouthOpening(judged).measure(cartoon.predicted(reference, table, still), reference, features)
     assert stats.value == 0.0
     assert "does not move" in stats.detail["still"]
 
@@ -135,3 +99,32 @@ def test_a_located_prediction_is_keyed_by_frames_and_by_landmarks(cartoon, refer
     assert here.sha256 != there.sha256
     assert here.sha256 == locate(prediction, reference, features).sha256
     assert here.track is reference.track
+
+
+@pytest.mark.parametrize(("kind", "normalised"), [(LmdMouth, LmdMouthNorm), (LmdFace, LmdFaceNorm)])
+def test_normalised_lmd_does_not_change_with_the_render_size(
+    kind, normalised, cartoon, reference, judged, table, features
+):
+    moved = reference.track.landmarks * np.float32([1.0, 1.02])
+    large = replace(reference, frames=reference.frames.repeat(2, axis=1).repeat(2, axis=2), sha256="large")
+    table.known[large.frames.tobytes()] = reference.track.landmarks * np.float32(2)
+    large = replace(large, track=replace(reference.track, landmarks=reference.track.landmarks * np.float32(2)))
+    pairs = [
+        (cartoon.predicted(reference, table, moved), reference),
+        (cartoon.predicted(large, table, moved * np.float32(2)), large),
+    ]
+    in_pixels, in_eyes = (
+        [metric(judged).measure(*pair, features).value for pair in pairs] for metric in (kind, normalised)
+    )
+    assert in_pixels[1] == pytest.approx(2 * in_pixels[0], rel=1e-5)
+    assert in_eyes[1] == pytest.approx(in_eyes[0], rel=1e-5)
+    assert 0 < in_eyes[0] < 5
+
+
+@pytest.mark.parametrize("kind", [LmdMouthNorm, LmdFaceNorm])
+def test_normalised_lmd_is_zero_for_the_same_landmarks_and_says_its_unit(
+    kind, cartoon, reference, judged, table, features
+):
+    prediction = cartoon.predicted(reference, table, reference.track.landmarks)
+    assert kind(judged).measure(prediction, reference, features).value == 0.0
+    assert "% of the reference's distance of eye centres" in kind(judged).signature()

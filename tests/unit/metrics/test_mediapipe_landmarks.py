@@ -11,8 +11,11 @@ import pytest
 
 from emobench.errors import UnscoredError
 from emobench.judges.augment import blur
-from emobench.metrics.faces import FaceLocator
+from emobench.metrics.action_units import ActionUnitError, chosen_columns
+from emobench.metrics.behaviour import HeadMotion
+from emobench.metrics.faces import MEDIAPIPE_WEIGHT, FaceLocator, MediapipeLandmarks, landmarker_used
 from emobench.metrics.landmarks import LmdMouth
+from emobench.metrics.motion import LandmarkJitter, LvdMouth
 from emobench.samples import video_sample
 from emobench.types import MetricContext
 
@@ -60,3 +63,27 @@ def test_without_reference_the_face_is_found_in_the_prediction(clip, located, fe
     found = FaceLocator(located)(clip, None, features)
     low, high = found.track.landmarks.min(axis=(0, 1)), found.track.landmarks.max(axis=(0, 1))
     assert ((low > 0) & (high < 256)).all()
+
+
+def test_every_blendshape_is_upper_face_lower_face_or_gaze(clip, located, features):
+    names = [str(name) for name in features(MediapipeLandmarks(MODEL), clip)["names"]]
+    parts = [chosen_columns(names, part) for part in ("upper", "lower")]
+    rest = [name for index, name in enumerate(names) if index not in {*parts[0], *parts[1]}]
+    assert not set(parts[0]) & set(parts[1])
+    assert all(name == "_neutral" or name.startswith("eyeLook") for name in rest)
+    assert len(rest) == 9
+
+
+@pytest.mark.parametrize("kind", [ActionUnitError, LvdMouth, HeadMotion, LandmarkJitter])
+def test_motion_of_a_real_clip_is_zero_with_itself_and_not_with_another_moment(kind, clip, located, features):
+    metric = kind(located)
+    assert metric.measure(clip, clip, features).value == 0.0
+    later = replace(clip, frames=clip.frames[::-1], sha256="backwards")
+    still = replace(clip, frames=np.repeat(clip.frames[:1], len(clip.frames), axis=0), sha256="still")
+    assert metric.measure(still, clip, features).value > 0
+    backwards = metric.measure(later, clip, features).value
+    if kind in (HeadMotion, LandmarkJitter):  # statistics do not know which way time runs
+        assert backwards == pytest.approx(0.0, abs=1e-6)
+    else:
+        assert backwards > 0
+    assert landmarker_used([metric.measure(still, clip, features)]) == (MEDIAPIPE_WEIGHT,)

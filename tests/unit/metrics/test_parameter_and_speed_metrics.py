@@ -9,7 +9,7 @@ import pytest
 
 from emobench.errors import UnscoredError
 from emobench.metrics.parameters import AlphaMouth, AlphaUpper
-from emobench.metrics.speed import RenderSpeed
+from emobench.metrics.speed import AudioLatency, RenderSpeed
 from emobench.types import Timing
 
 TIMING = Timing(
@@ -82,3 +82,25 @@ def test_speeds_of_two_machines_are_never_pooled(cartoon, reference, context, fe
 def test_a_prediction_without_rendering_time_is_unscored(timing, cartoon, reference, context, features):
     with pytest.raises(UnscoredError):
         RenderSpeed(context).measure(cartoon.as_prediction(reference, timing=timing), None, features)
+
+
+def test_audio_latency_is_milliseconds_for_a_second_of_speech(cartoon, reference, context, features):
+    stats = AudioLatency(context).measure(cartoon.as_prediction(reference, timing=TIMING), None, features)
+    assert stats.value == pytest.approx(1000 * 1.0 / 1.6)
+    assert stats.detail["device"] == "cpu"
+
+
+def test_audio_latency_pools_seconds_and_only_of_one_machine(cartoon, reference, context, features):
+    metric = AudioLatency(context)
+    timings = (TIMING, replace(TIMING, audio_seconds=0.1, n_frames=10))
+    clips = [metric.measure(cartoon.as_prediction(reference, timing=t), None, features) for t in timings]
+    assert metric.aggregate(clips) == pytest.approx(1000 * 1.1 / 2.0)
+    other = metric.measure(cartoon.as_prediction(reference, timing=replace(TIMING, device="h")), None, features)
+    assert metric.aggregate([*clips, other]) is None
+    assert "device=cpu+h" in metric.signature_over([*clips, other])
+
+
+@pytest.mark.parametrize("timing", [None, replace(TIMING, audio_seconds=0.0), replace(TIMING, n_frames=0)])
+def test_a_method_without_an_audio_stage_has_no_latency(timing, cartoon, reference, context, features):
+    with pytest.raises(UnscoredError, match=r"no timing|no audio stage|of no frame"):
+        AudioLatency(context).measure(cartoon.as_prediction(reference, timing=timing), None, features)

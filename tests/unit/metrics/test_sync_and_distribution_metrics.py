@@ -10,7 +10,7 @@ import torch
 
 from emobench.errors import Unavailable, UnscoredError
 from emobench.metrics import distribution
-from emobench.metrics.distribution import Fid
+from emobench.metrics.distribution import Fid, FrechetJudge, Kid
 from emobench.metrics.judged_sync import SyncJudge
 from emobench.metrics.lipsync import LseC, LseD, crop_face, detection_squares
 from emobench.metrics.syncnet import SyncNet, score_distances
@@ -116,16 +116,34 @@ def test_the_sync_judge_s_margin_is_taken_at_offset_zero(cartoon, reference, con
     assert stats.detail["best_offset_frames"] == 1
 
 
-# ------------------------------------------------------------------ FID over clips, with a stand-in for Inception
+class Described:
+    """Stands for an emotion judge whose features are mean colours."""
+
+    def key(self):
+        return "described"
+
+    def extract(self, sample):
+        return {"features": sample.frames.mean(axis=(1, 2)).astype(np.float32) / 255}
+
+    def emotion(self):
+        return self
+
+
+# ------------------------------------------------------------------ FID, KID and Fréchet over clips, with stand-ins
 
 
 @pytest.fixture
-def fid(monkeypatch, tmp_path):
-    """Fid whose features are mean colours: the pooling is what is tested here, the network in tests/parity."""
+def colours(monkeypatch, tmp_path):
+    """A context in which Inception's features are mean colours: pooling is tested here, the network in parity."""
     weight = tmp_path / "weight"
     weight.write_bytes(b"x")
     monkeypatch.setattr(distribution, "load_inception", lambda path, device: lambda images: images.mean(dim=(2, 3)))
-    return Fid(MetricContext(judges=None, locate_weight=lambda name: weight))
+    return MetricContext(judges=None, locate_weight=lambda name: weight)
+
+
+@pytest.fixture
+def fid(colours):
+    return Fid(colours)
 
 
 def test_fid_exists_only_over_the_pooled_split(cartoon, reference, fid, features):
@@ -145,7 +163,7 @@ def test_fid_grows_with_the_difference(cartoon, reference, fid, features):
 
 def test_fid_states_n_warns_below_2048_and_gives_kid(cartoon, reference, fid, features):
     stats = fid.measure(cartoon.as_prediction(reference), reference, features)
-    assert fid.caveat([stats]).startswith("N = 40 frames < 2048: biased upward; KID")
+    assert fid.caveat([stats]).startswith("N = 40 frames (40 a clip) < 2048: biased upward; KID")
     many = np.zeros((2048, 3), np.float32)
     assert "biased upward" not in fid.caveat([Stats(value=None, arrays={"prediction": many, "reference": many})])
 
@@ -153,3 +171,63 @@ def test_fid_states_n_warns_below_2048_and_gives_kid(cartoon, reference, fid, fe
 def test_fid_refuses_dropped_frames(cartoon, reference, fid, features):
     with pytest.raises(UnscoredError, match="nothing is truncated"):
         fid.measure(cartoon.as_prediction(reference, frames=reference.frames[1:]), reference, features)
+
+
+@pytest.mark.parametrize("kind", [Kid, FrechetJudge])
+def test_pooled_distances_have_no_value_per_clip_and_no_interval(kind, cartoon, reference, context, colours, features):
+    metric = kind(replace(colours, judges=Described()))
+    stats = metric.measure(cartoon.as_prediction(reference), reference, features)
+    assert (stats.value, stats.reason, stats.detail["frames"]) == (None, "pooled only", 40)
+    assert metric.bootstrap_resamples == 0
+    assert metric.caveat([stats, stats]).startswith("N = 80 frames (40 a clip) < 2048")
+
+
+@pytest.mark.parametrize("kind", [Kid, FrechetJudge])
+def test_pooled_distances_grow_with_the_difference_and_vanish_for_the_same_clip(
+    kind, cartoon, reference, colours, features
+):
+    metric = kind(replace(colours, judges=Described()))
+    scores = [
+        metric.aggregate([metric.measure(cartoon.as_prediction(reference, frames=frames), reference, features)])
+        for frames in (reference.frames, reference.frames // 2, reference.frames // 4)
+    ]
+    assert scores[0] <= 1e-9  # an unbiased estimate of 0 may be negative
+    assert scores[0] == pytest.approx(0.0, abs=1e-3)
+    assert scores[0] < scores[1] < scores[2]
+
+
+@pytest.mark.parametrize("kind", [Kid, FrechetJudge])
+def test_pooled_distances_refuse_dropped_frames(kind, cartoon, reference, colours, features):
+    metric = kind(replace(colours, judges=Described()))
+    with pytest.raises(UnscoredError, match="nothing is truncated"):
+        metric.measure(cartoon.as_prediction(reference, frames=reference.frames[1:]), reference, features)
+
+
+def test_kid_shares_its_features_with_fid(colours, fid):
+    assert Kid(colours)._extractor.key() == fid._extractor.key()
+
+
+def test_the_judge_s_distance_is_never_called_fid(cartoon, reference, context, features):
+    metric = FrechetJudge(replace(context, judges=Described()))
+    stats = metric.measure(cartoon.as_prediction(reference), reference, features)
+    assert "FID" not in metric.signature_over([stats])
+    assert "emotion-judge features" in metric.signature()
+    assert "boxes: track:dataset" in metric.signature_over([stats])
+
+
+@pytest.mark.parametrize(("kind", "word"), [(Kid, "weights fetch"), (FrechetJudge, "train split")])
+def test_pooled_distances_without_a_network_are_unavailable(kind, word, context):
+    with pytest.raises(Unavailable, match=word):
+        kind(context)
+
+
+def test_the_real_judge_tells_its_features_and_reads_its_probabilities_from_them(reference):
+    from emobench.judges.extractors import EmotionJudge
+    from emobench.judges.networks import FaceNet
+
+    torch.manual_seed(0)
+    network = FaceNet(3).eval()
+    found = EmotionJudge(network, ("a", "b", "c"), "k").extract(reference)
+    assert found["features"].shape == (40, 128)
+    logits = network.head[-1](torch.from_numpy(found["features"])).softmax(dim=1).detach().numpy()
+    np.testing.assert_allclose(found["probabilities"], logits, atol=1e-6)
