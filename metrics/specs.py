@@ -179,7 +179,7 @@ FRECHET_JUDGE = MetricSpec(
     code=("emobench.metrics.distribution", "emobench.metrics.faces"),
 )
 FLICKER = MetricSpec(
-    name="flicker", version="1", unit="", higher_is_better=False, digits=3,
+    name="flicker", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
     summary="Second difference in time of the luma error where the reference stands still, grey levels",
     factory="emobench.metrics.flicker:Flicker", code=("emobench.metrics.flicker",),
 )

@@ -44,7 +44,7 @@ def test_the_strict_protocol_speaks_of_exactly_the_registered_metrics():
 
 def test_a_run_measures_the_main_metrics_and_the_others_only_when_asked():
     main = {spec.name for spec in choose_metrics(())}
-    assert {"psnr", "ssim", "lmd.mouth", "sync.lse_c", "emotion.judge", "csim", "kid", "flicker"} <= main
+    assert {"psnr", "ssim", "lmd.mouth", "sync.lse_c", "emotion.judge", "csim", "kid"} <= main
     assert not {"ssim.uniform", "lmd.mouth.norm", "psnr.pooled", "aue.upper", "lpips.vgg"} & main
     assert [spec.name for spec in choose_metrics(["lmd.mouth.norm"])] == ["lmd.mouth.norm"]
 
@@ -55,7 +55,7 @@ def test_all_stands_for_every_metric():
 
 
 def test_the_default_table_has_few_columns():
-    assert sum(spec.is_default for spec in BUILT_IN.values()) == 21
+    assert sum(spec.is_default for spec in BUILT_IN.values()) == 20
 
 
 def test_listing_marks_what_runs_only_on_request(capsys):
