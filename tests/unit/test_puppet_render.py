@@ -13,6 +13,7 @@ from emobench.datasets.puppet.view import head_box, head_pose
 from emobench.types import EMOTIONS
 
 SIZE = 64
+POSES = ((0.0, 0.0, 0.0), (0.25, 0.0, 0.0))  # yaw, pitch, roll in radians
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,16 @@ def test_head_layer_moves_with_the_head_while_the_wall_stays(renderer):
     wall[SIZE * 3 // 4 :] = False  # shoulders below
     np.testing.assert_array_equal(still.frame[wall], turned.frame[wall])
     assert (still.head_alpha != turned.head_alpha).mean() > 0.02
+
+
+def test_shoulders_take_a_small_share_of_the_heads_motion(renderer):
+    neutral = np.zeros((1, N_ALPHA), np.float32)
+    points, _ = renderer.model.pose(neutral)
+    still, turned = (renderer.place(points, head_pose(np.array([angles]), np.zeros((1, 3)))) for angles in POSES)
+    moved = np.linalg.norm(turned - still, axis=-1)[0]
+    height = renderer.model.mesh.height
+    face, shoulders = moved[np.abs(height) < 40].mean(), moved[height < -190].mean()
+    assert 0 < shoulders < 0.5 * face
 
 
 def test_opening_the_jaw_changes_the_mouth_and_not_the_forehead(renderer):

@@ -28,6 +28,7 @@ GAZE_YAW, GAZE_PITCH = np.radians(28), np.radians(24)  # of the eyeballs at gaze
 TONGUE_RISE = np.array([0.0, 12.0, 4.5])  # mm at the tip
 TEETH_FOLLOW = 0.95  # share of the jaw's angle that lower teeth and tongue take
 TORSO_BELOW, TORSO_FULL = -118.0, -178.0  # template heights between which the neck twists
+SHOULDERS_FOLLOW = 0.15  # share of the head's motion that the shoulders take
 OUTSIDE = -1.0  # face coordinate of vertices without wrinkles
 
 
@@ -43,7 +44,7 @@ class MeshArrays:
     local: NDArray[np.float32]  # (n, 3) eye direction, tooth or strand coordinates
     occlusion: NDArray[np.float32]  # (n,) at rest
     height: NDArray[np.float32]  # (n,) template height: below HEAD_BOTTOM is torso
-    follows_head: Array  # (n,) 1 turns with the head, 0 stays with the shoulders
+    follows_head: Array  # (n,) share of the head's motion: 1 on the head, SHOULDERS_FOLLOW on the shoulders
     strands: NDArray[np.int64]  # (k, 3) vertices of hair with their neighbours towards root and tip
 
 
@@ -207,7 +208,8 @@ class _Builder:
     def arrays(self) -> MeshArrays:
         height, material = np.concatenate(self._height), np.concatenate(self._material)
         follows: Array = np.ones(self._count)
-        follows[: self._skin] = smoothstep(TORSO_FULL, TORSO_BELOW, height[: self._skin])
+        twist = smoothstep(TORSO_FULL, TORSO_BELOW, height[: self._skin])
+        follows[: self._skin] = SHOULDERS_FOLLOW + (1 - SHOULDERS_FOLLOW) * twist
         return MeshArrays(
             triangles=np.concatenate(self._triangles).astype(np.int32), material=material.astype(np.int8),
             casts_shadow=np.concatenate(self._casts),

@@ -89,7 +89,7 @@ class Renderer:
                     yield self._picture(studio[index], look, yaw)
 
     def place(self, points: Array, pose: HeadPose) -> Array:
-        """(T, n, 3) in the studio: the head follows its pose, the shoulders stay, the neck twists between."""
+        """(T, n, 3) in the studio: the head follows its pose, the shoulders a little, the neck twists between."""
         follows = self.model.mesh.follows_head[:, None]
         return np.asarray((to_camera(points, pose) + CAMERA_POSITION) * follows + points * (1 - follows))
 
