@@ -24,7 +24,7 @@ from emobench.media import read_audio, write_lossless
 from emobench.provenance import device_name
 from emobench.rendering import render_facts
 from emobench.runner import set_threads
-from emobench.store import RunRecord, RunStore, find_runs
+from emobench.store import RunRecord, RunStore, find_runs, load_run, to_json
 from emobench.subjects import SubjectCard, load_subjects, sway
 from emobench.trained import choose_subject, load_method, trained_run
 from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Floats, Method, Progress
@@ -80,7 +80,7 @@ def measure_fps(
     for size in sizes:
         if not SMALLEST_PX <= size <= LARGEST_PX:
             raise UsageError(f"Size {size} px is out of range: {SMALLEST_PX} to {LARGEST_PX}.")
-    record = trained_run(find_runs(run)[0])  # seeds differ in nothing that takes time
+    record = trained_run(_any_seed(run))
     card = choose_subject(load_subjects(record.dir), subject)
     set_threads(threads)
     method = load_method(
@@ -97,13 +97,23 @@ def measure_fps(
     facts = render_facts(method)
     report = SpeedReport(
         method=record.run.method, dataset=record.run.dataset, run=record.dir.name, subject=card.subject,
-        device=device_name(device), threads=threads, precision=facts["precision"],
+        device=device_name(facts["device"] or device), threads=threads, precision=facts["precision"],
         backend=facts["backend"], torso=facts["torso"], batch=1, frames=frames, repeats=repeats,
         rows=[_row(size, timed[size], frames) for size in sizes],
     )  # fmt: skip
     place = short(hash_value([report.device, report.threads, report.precision, report.backend, report.torso]), 8)
     RunStore(record.dir).write(f"speed/{place}.json", report)
     return report
+
+
+def _any_seed(path: Path) -> Path:
+    """A complete run at `path`: seeds differ in nothing that takes time. Raises UsageError where more differs."""
+    found = [(directory, load_run(directory).run) for directory in find_runs(path)]
+    complete = [(directory, run) for directory, run in found if run.status == "complete"] or found
+    if len({to_json([run.config, run.split_hash]) for _, run in complete}) > 1:
+        names = ", ".join(directory.name for directory, _ in complete[:6])
+        raise UsageError(f"{path} holds runs that differ in more than the seed ({names}). Name one with --run.")
+    return complete[0][0]
 
 
 def _sound(record: RunRecord, seconds: float) -> Floats:

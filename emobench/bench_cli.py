@@ -21,9 +21,10 @@ def options() -> None:
 
 @bench_app.command("fps")
 def bench_fps(
-    method: Annotated[str, typer.Option("--method", "-m", help="Method, or method/preset, of a finished run.")],
+    method: Annotated[str, typer.Option("--method", "-m", help="Method, or method/preset, of a finished run.")] = "",
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset it was trained on.")] = "puppet",
     sizes: Annotated[str, typer.Option("--size", help="Comma-separated widths in pixels.")] = "96,128,256,512",
+    run: Annotated[Path | None, typer.Option("--run", help="Run directory, in place of --method.")] = None,
     subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
     frames: Annotated[int, typer.Option("--frames", min=2, help="Frames of one timed render.")] = 50,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed renders per size.")] = 5,
@@ -39,8 +40,10 @@ def bench_fps(
     from emobench.progress import make_progress
     from emobench.store import to_json
 
+    if (run is None) == (not method):
+        raise UsageError("Name what to time: either --method or --run.")
     report = measure_fps(
-        runs / dataset / method.replace("/", "-"),
+        run or runs / dataset / method.replace("/", "-"),
         sizes=_pixels(sizes),
         subject=subject,
         frames=frames,

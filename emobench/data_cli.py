@@ -68,6 +68,7 @@ def data_preview(
 @data_app.command("verify")
 def data_verify(
     dataset: Name, data_root: Root = None, sets: Sets = None, config: Config = None, threads: Threads = 0,
+    repair: Annotated[bool, typer.Option("--repair", help="Make damaged clips again.")] = False,
     as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Compares what is on disk with its checksums. Exit code 1: something differs; 3: nothing is made yet."""
@@ -75,6 +76,9 @@ def data_verify(
 
     _, opened, progress = _open(dataset, data_root, sets, config, threads, quiet)
     found = data_commands.verify(opened, progress)
+    if repair and found.damaged:
+        progress.note("\n".join(found.faults))
+        found = data_commands.repair(opened, found, progress)
     if as_json:
         told = {"checked": found.checked, "missing": found.missing, "faults": list(found.faults)}
         print(json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False))
@@ -82,6 +86,8 @@ def data_verify(
         for fault in found.faults:
             print(fault)
         print(f"{dataset}: {found.checked} clips checked, {len(found.faults)} faults, {found.missing} not made")
+    if found.damaged:
+        print(f"To make damaged clips again: emobench data verify {dataset} --repair", file=sys.stderr)
     if not found.checked:
         print(f"Nothing of {dataset} is made yet. To make it: emobench data prepare {dataset}", file=sys.stderr)
     raise typer.Exit(data_commands.exit_code(found))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emobench.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_OK, InputError, UsageError
-from emobench.inventory import CanPreview, CanVerify, HasInventory, Inventory, SplitFacts, Verification
+from emobench.inventory import CanDiscard, CanPreview, CanVerify, HasInventory, Inventory, SplitFacts, Verification
 from emobench.planning import find_dataset, open_dataset
 from emobench.types import Clip, Context, Dataset, DatasetSpec, Frames, Image, Progress
 
@@ -143,6 +143,15 @@ def verify(dataset: Dataset, progress: Progress) -> Verification:
     return dataset.verify(progress)
 
 
+def repair(dataset: Dataset, found: Verification, progress: Progress) -> Verification:
+    """Delete damaged clips, make the dataset again and compare once more."""
+    if not isinstance(dataset, CanDiscard):
+        raise UsageError(f"Dataset {dataset.name!r} cannot make its clips again.")
+    dataset.discard(found.damaged)
+    dataset.prepare()
+    return verify(dataset, progress)
+
+
 def exit_code(found: Verification) -> int:
     """0 all is as it was made, 1 something differs, 3 nothing is there to check."""
     if found.faults:
@@ -155,6 +164,7 @@ def exit_code(found: Verification) -> int:
 
 def preview(spec: DatasetSpec, dataset: Dataset, out: Path, progress: Progress) -> list[Path]:
     """A contact sheet (PNG) and a film with sound (mp4) under `out`; the dataset's own where it draws them."""
+    _require_folder(out)
     if isinstance(dataset, CanPreview):
         return list(dataset.preview(out, progress))
     dataset.prepare()
@@ -166,6 +176,13 @@ def preview(spec: DatasetSpec, dataset: Dataset, out: Path, progress: Progress) 
     _draw_sheet(chosen, sheet, progress)
     _write_film(chosen, film, progress)
     return [sheet, film]
+
+
+def _require_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot write to {path}: {error.strerror or error}. Choose another folder.") from error
 
 
 def _one_per_kind(clips: Sequence[Clip]) -> dict[str, list[Clip]]:

@@ -46,6 +46,7 @@ class Verification:
     checked: int  # clips
     missing: int  # clips that are not made
     faults: tuple[str, ...]  # one line each: clip, file, what is wrong
+    damaged: tuple[str, ...] = ()  # clips with a fault
 
 
 @runtime_checkable
@@ -60,6 +61,13 @@ class CanVerify(Protocol):
     """Knows the checksums of its clips' contents."""
 
     def verify(self, progress: Progress) -> Verification: ...
+
+
+@runtime_checkable
+class CanDiscard(Protocol):
+    """Can make clips again that were deleted."""
+
+    def discard(self, clips: Sequence[str]) -> None: ...
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from emobench.errors import InputError
 from emobench.face.tracks import load_scene, load_track
 from emobench.hashing import hash_arrays
 from emobench.media import read_audio, write_lossless, write_preview
+from emobench.provenance import device_name
 from emobench.store import RunStore
 from emobench.subjects import SubjectCard
 from emobench.types import Clip, Driving, Image, Method, MethodSpec, Progress, Rendered, Timing
@@ -50,8 +51,8 @@ def make_driving(clip: Clip, reference: Image) -> Driving:
 
 
 def render_facts(method: Method) -> dict[str, str]:
-    """What tells speeds apart beside device and size: precision, backend, torso."""
-    facts = {"precision": "float32", "backend": "", "torso": ""}
+    """What tells speeds apart beside threads and size: device ("" = the one asked for), precision, backend, torso."""
+    facts = {"device": "", "precision": "float32", "backend": "", "torso": ""}
     told: Mapping[str, str] = getattr(method, "render_facts", dict)()
     return {name: str(told.get(name, value)) for name, value in facts.items()}
 
@@ -97,6 +98,8 @@ def _store_prediction(
     write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
     write_preview(store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
     seconds = method.stage_seconds()
+    facts = render_facts(method)
+    rendered_on = facts.pop("device")
     timing = Timing(
         audio_seconds=seconds.get("audio", 0.0),
         field_seconds=seconds.get("field", 0.0),
@@ -105,9 +108,9 @@ def _store_prediction(
         n_frames=len(frames),
         width=driving.camera.width,
         height=driving.camera.height,
-        device=where.device,
+        device=device_name(rendered_on) if rendered_on else where.device,
         threads=where.threads,
-        **render_facts(method),
+        **facts,
     )
     card: dict[str, Any] = {
         "timing": timing if seconds else None,

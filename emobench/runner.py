@@ -16,7 +16,7 @@ from typing import Any
 from emobench import registry, weights
 from emobench.cache import ArrayCache, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
-from emobench.hashing import code_hash, identity, short
+from emobench.hashing import code_hash, hash_value, identity, short
 from emobench.judges import JudgeSet
 from emobench.planning import SCORED_SPLIT, Plan, Request, Unit, build_dataset, make_plan
 from emobench.provenance import collect, device_name, without_folders
@@ -224,8 +224,15 @@ def _describe(unit: Unit, job: Job, key: str) -> RunInfo:
         protocol=job.request.protocol,
         dataset_facts=dict(job.dataset.describe()),
         judge_report={},
-        split_hash=short(job.dataset.split_hash()),
+        split_hash=short(_material_hash(job)),
     )
+
+
+def _material_hash(job: Job) -> str:
+    """Of everything trained and scored on: runs with equal hashes may be averaged over seeds."""
+    trained = job.dataset.split_hash()
+    scored = scored_split(job.request.split, job.test)
+    return hash_value([trained, scored]) if scored else trained
 
 
 def _plan_row(clip: Clip) -> PlanRow:

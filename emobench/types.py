@@ -336,8 +336,8 @@ class Method(Protocol):
     def stage_seconds(self) -> Mapping[str, float]:
         """Seconds of the last render by stage: "audio", "field", "composite" (those that apply).
 
-        Optional beside it: `render_facts() -> Mapping[str, str]` with "backend", "precision" and "torso", which tell
-        apart speeds that are not comparable.
+        Optional beside it: `render_facts() -> Mapping[str, str]` with "device" (cpu or cuda, where it really renders),
+        "backend", "precision" and "torso", which tell apart speeds that are not comparable.
         """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Protocol
@@ -19,6 +20,7 @@ from emobench.types import Floats
 from .geometry import Rays
 
 BACKENDS = ("torch", "numba", "triton", "tinycudann")
+TRITON_SINCE = (3, 4)
 
 
 # Densities are per this length, about a head's breadth, so that exp(0) is a faint fog.
@@ -224,9 +226,18 @@ def choose_backend(name: str, device: str = "cpu") -> Operations:
 
 def automatic_backend(device: str) -> str:
     """On CUDA tinycudann, else triton, where installed; then numba; torch is the last resort."""
-    with_triton = device.startswith("cuda") and find_spec("triton") is not None
+    with_triton = device.startswith("cuda") and _has_triton()
     preferred = ("tinycudann", "triton") if with_triton else ()  # the former draws rays with the latter's kernels
     return next((name for name in (*preferred, "numba") if find_spec(name) is not None), "torch")
+
+
+def _has_triton() -> bool:
+    """Whether a triton that can run these kernels is installed; older releases of torch bring older ones."""
+    try:
+        found = version("triton").split(".")
+        return find_spec("triton") is not None and (int(found[0]), int(found[1])) >= TRITON_SINCE
+    except (PackageNotFoundError, ValueError, IndexError):
+        return False
 
 
 def _require_triton(device: str) -> None:
@@ -235,10 +246,10 @@ def _require_triton(device: str) -> None:
         raise Unavailable(
             "The triton backend needs the package triton: python -m pip install triton (Linux). Or use --backend auto."
         )
+    if not _has_triton():
+        raise Unavailable(f"The triton backend needs triton 3.4 or newer, here is {version('triton')}.")
     import triton
 
-    if not hasattr(triton, "knobs"):
-        raise Unavailable(f"The triton backend needs triton 3.4 or newer, here is {triton.__version__}.")
     if not device.startswith("cuda") and not triton.knobs.runtime.interpret:
         raise Unavailable("The triton backend runs on CUDA devices. Use --device cuda, or --backend auto.")
 

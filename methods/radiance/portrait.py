@@ -69,7 +69,7 @@ class Portrait:
     def __init__(self, parts: PortraitParts, *, threads: int = 1, device: str = "cpu") -> None:
         self.parts = parts
         self.operations: Operations = _rendering_backend(parts.backend, device)
-        self.threads = threads if self.operations.concurrent else 1
+        self.threads = threads
         self.field = parts.field.to(self.operations.device)
         self.painters: dict[Camera, Painter] = {}  # prepared frames of the sizes rendered so far
         self._seconds = {"field": 0.0, "composite": 0.0}
@@ -98,7 +98,8 @@ class Portrait:
             raise InputError("α holds NaN or infinite values. Check the model that predicted it.")
         shot = self._shot(alpha, pose, camera)
         spent = np.zeros(2)
-        with Workers(min(self.threads, len(alpha))) as workers:
+        threads = self.threads if self.operations.concurrent else 1
+        with Workers(min(threads, len(alpha))) as workers:
             for frame, seconds in workers.stream(shot, range(len(alpha))):
                 spent += seconds
                 # thread-seconds shared out over the threads: what the stage costs while all of them are busy
@@ -119,8 +120,11 @@ class Portrait:
         return dict(self._seconds)
 
     def facts(self) -> Mapping[str, str]:
-        """What tells its speed from another's: backend, precision, and how the torso is composed."""
-        return {"backend": self.backend, "precision": self.operations.precision, "torso": self.parts.config.backdrop}
+        """What tells its speed from another's: device, backend, precision, and how the torso is composed."""
+        return {
+            "device": self.operations.device.type, "backend": self.backend, "precision": self.operations.precision,
+            "torso": self.parts.config.backdrop,
+        }  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write a checkpoint folder: tensors in safetensors, the rest in JSON."""

@@ -130,6 +130,8 @@ def _spoken(take: Take) -> Take:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The report as plain data."""
     tuning = json.loads(options.tuning.read_text(encoding="utf-8")) if options.tuning else {}
+    if tuning and tuning["generator"] != GENERATOR_VERSION:
+        sys.exit(f"{options.tuning} is of generator {tuning['generator']}, this is {GENERATOR_VERSION}: run it again")
     report: dict[str, Any] = {
         "command": "python tests/measurements/puppet_believed.py " + " ".join(sys.argv[1:]),
         "generator": GENERATOR_VERSION, "subjects": list(options.subjects), "emotions": list(options.emotions),

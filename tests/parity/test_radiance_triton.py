@@ -28,7 +28,7 @@ from emobench.methods.radiance.operations import (
 )
 from emobench.methods.radiance.reference import TorchOperations, compositing_weights, decode, encode
 
-pytest.importorskip("triton", reason="triton is not installed (Linux only)")
+pytest.importorskip("triton", minversion="3.9", reason="the interpreter of triton 3.9 or newer is needed (Linux)")
 
 import triton
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from emobench.methods.radiance.operations import AdamRates, zero_moments
 from emobench.methods.radiance.reference import TorchOperations
 
-pytest.importorskip("triton", reason="triton is not installed (Linux only)")
+pytest.importorskip("triton", minversion="3.9", reason="the interpreter of triton 3.9 or newer is needed (Linux)")
 
 from emobench.methods.radiance.triton_operations import TritonOperations
 

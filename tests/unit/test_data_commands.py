@@ -102,6 +102,16 @@ def test_verify_finds_every_kind_of_damage_and_nothing_in_sound_clips(cache, cap
     assert "content differs" in told["video.mkv"]
     assert "missing" in told["depth.mkv"]
     assert "not listed" in told["notes.txt"]
+    (clip / "card.json").write_text("{")  # and no card to read either
+    assert data("verify", "puppet", *TINY, "--repair") == 0
+    assert "2 clips checked, 0 faults" in capsys.readouterr().out
+    assert not (clip / "notes.txt").exists()
+
+
+def test_preview_into_what_is_no_folder_is_refused_in_one_line(tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    assert data("preview", "puppet", *TINY, "--out", str(tmp_path / "file")) == 2
+    assert "Cannot write to" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_preview_of_the_puppet_is_a_sheet_and_a_film_with_sound(tmp_path, capsys) -> None:

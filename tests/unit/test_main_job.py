@@ -250,6 +250,21 @@ def test_removing_any_module_changes_the_frames(finished: tuple[Path, dict[str, 
     assert min(counts.values()) > 0, counts
 
 
+def test_another_split_is_scored_with_the_training_that_is_there(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, _ = finished
+    arguments = ["run", "--method", "mean_expression", "--dataset", "puppet-tiny", "--no-references", "--no-report"]
+    pairs = ["--split", "mismatch", "--set", "dataset.mismatch_pairs=[angry:happy]", "--metrics", "psnr", "--json"]
+    done = emobench(root, *arguments, *pairs, "--set", "radiance.steps=60")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "trained already" in done.stderr
+    run = json.loads(done.stdout)["runs"][0]
+    assert run["dataset"] == "puppet-tiny-mismatch"
+    plan = json.loads((root / run["dir"] / "plan.json").read_text())
+    assert [row["clip"] for row in plan] == ["ben_happy_3_s11_voice-angry-3"]
+    done = emobench(root, *arguments, *pairs, "--set", "radiance.steps=61")
+    assert "trained already" not in done.stderr
+
+
 def test_speed_is_measured_by_size_and_kept_with_the_run(finished: tuple[Path, dict[str, Any]]) -> None:
     root, data = finished
     arguments = ["--dataset", "puppet-tiny", "--size", "32,96", "--frames", "4", "--repeats", "2"]

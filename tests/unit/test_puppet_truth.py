@@ -8,9 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emobench.datasets.puppet.alpha import unit_slice
 from emobench.datasets.puppet.config import PuppetConfig
 from emobench.datasets.puppet.dataset import PuppetDataset
-from emobench.datasets.puppet.dense import GROUPS, N_DENSE
+from emobench.datasets.puppet.dense import (
+    GROUPS,
+    N_DENSE,
+    behind_lids,
+    dense_rig,
+    place_dense,
+    visible_points,
+)
+from emobench.datasets.puppet.identity import IDENTITIES
+from emobench.datasets.puppet.surface import Surface
 from emobench.datasets.puppet.truth import Truth, load_truth
 from emobench.datasets.puppet.view import project, to_camera
 from emobench.errors import InputError
@@ -18,7 +28,7 @@ from emobench.face.tracks import load_track
 from emobench.media import read_audio, read_video
 from emobench.progress import SilentProgress
 from emobench.rendering import make_driving
-from emobench.types import Clip, Context
+from emobench.types import Clip, Context, HeadPose
 
 SMALL = PuppetConfig(
     name="truth", subjects=("ben",), emotions=("happy", "neutral"), levels=(3,), train_sentences=("s01",),
@@ -98,11 +108,29 @@ def test_dense_set_agrees_with_the_68_landmarks(happy: tuple[Clip, Truth]) -> No
     assert np.abs(ours - theirs).max() < 0.25  # px; the same points, tagged differently at the corners of the lips
 
 
-def test_most_points_are_visible_and_a_turned_head_hides_some(happy: tuple[Clip, Truth]) -> None:
+def test_most_points_are_visible_and_those_behind_the_surface_are_not(happy: tuple[Clip, Truth]) -> None:
     truth = happy[1]
     assert truth.visible is not None
     assert truth.visible.shape == (len(truth.track.alpha), 478)
     assert 0.8 < truth.visible.mean() <= 1.0
+    assert truth.maps is not None
+    depth = np.rint(truth.maps.depth_mm * 10).astype(np.uint16)
+    camera, behind = truth.track.camera, truth.dense_camera_mm * 1.05  # the same pixels, 55 mm further away
+    hidden = visible_points(behind, truth.dense_pixels, depth, camera)
+    assert hidden[:, Truth.dense_groups()["left_iris"]].mean() == 0
+    assert hidden.mean() < 0.05  # the outline of the face may meet the wall
+
+
+def test_shut_lids_hide_the_irises(happy: tuple[Clip, Truth]) -> None:
+    clip, truth = happy
+    rig = dense_rig(Surface(IDENTITIES[clip.subject]))
+    alpha = np.repeat(truth.track.alpha[:1], 2, axis=0)
+    alpha[:, unit_slice(43)] = [[0.0], [1.0]]
+    pose = HeadPose(rotation=truth.track.pose.rotation[:2], translation=truth.track.pose.translation[:2])
+    hidden = behind_lids(project(to_camera(place_dense(rig, alpha), pose), truth.track.camera))
+    centre = Truth.dense_groups()["left_iris"].start
+    assert hidden[:, centre].tolist() == [False, True]
+    assert not hidden[:, Truth.dense_groups()["nose"]].any()
 
 
 def test_iris_centres_lie_where_the_gaze_points(happy: tuple[Clip, Truth]) -> None:
@@ -143,7 +171,7 @@ def test_pose_of_a_novel_view_explains_its_depth(happy: tuple[Clip, Truth]) -> N
 def test_mismatch_is_the_voice_of_one_emotion_under_the_face_of_another(
     made: PuppetDataset, mismatch: dict[str, Clip]
 ) -> None:
-    clip = mismatch["ben_happy_3_s11_voice-neutral"]
+    clip = mismatch["ben_happy_3_s11_voice-neutral-1"]
     assert (clip.emotion, clip.intensity, clip.voice_emotion, clip.voice_intensity) == ("happy", 3, "neutral", 1)
     matched = {other.id: other for other in made.split("test")}
     np.testing.assert_array_equal(read_audio(clip.audio), read_audio(matched["ben_neutral_1_s11"].audio))
@@ -159,7 +187,7 @@ def test_mismatch_is_the_voice_of_one_emotion_under_the_face_of_another(
 def test_mismatch_clips_hold_all_ordered_pairs_and_stand_in_no_other_split(
     made: PuppetDataset, mismatch: dict[str, Clip]
 ) -> None:
-    assert set(mismatch) == {"ben_happy_3_s11_voice-neutral", "ben_neutral_1_s11_voice-happy"}
+    assert set(mismatch) == {"ben_happy_3_s11_voice-neutral-1", "ben_neutral_1_s11_voice-happy-3"}
     others = {clip.id for name in ("train", "val", "test") for clip in made.split(name)}
     assert not others & set(mismatch)
     trained = {clip.sentence for clip in made.split("train")} | {clip.sentence for clip in made.split("val")}
@@ -169,7 +197,7 @@ def test_mismatch_clips_hold_all_ordered_pairs_and_stand_in_no_other_split(
 
 def test_pairs_of_the_mismatch_split_can_be_chosen(tmp_path: Path) -> None:
     chosen = dataset(tmp_path, SMALL.model_copy(update={"mismatch_pairs": ("neutral:happy",)}))
-    assert [recipe.id for recipe in chosen.recipes("mismatch")] == ["ben_happy_3_s11_voice-neutral"]
+    assert [recipe.id for recipe in chosen.recipes("mismatch")] == ["ben_happy_3_s11_voice-neutral-1"]
     assert chosen.split_hash() == dataset(tmp_path).split_hash()
     assert chosen.split_hash("mismatch") != dataset(tmp_path).split_hash("mismatch")
 

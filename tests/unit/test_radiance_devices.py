@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,6 +145,18 @@ def test_painted_frames_equal_those_of_the_cpu_within_two_grey_levels(parts: Por
 
 
 @needs_triton
+def test_threads_do_not_shorten_the_seconds_of_frames_that_are_drawn_one_by_one(parts: PortraitParts) -> None:
+    alpha, pose = np.random.default_rng(1).random((3, 3)).astype(np.float32), turned(3)
+    painted = Portrait(replace(parts, backend="triton"), device=DEVICE)
+    painted.threads = 4
+    list(painted.render(alpha, pose, CAMERA))
+    start = time.perf_counter()
+    list(painted.render(alpha, pose, CAMERA))
+    wall = time.perf_counter() - start
+    assert sum(painted.stage_seconds().values()) > 0.5 * wall  # a quarter of it with the bug this guards against
+
+
+@needs_triton
 def test_training_follows_the_numba_backend(parts: PortraitParts) -> None:
     """Three steps and a look at the occupancy: the same random numbers, so the same losses within rounding."""
     from emobench.methods.radiance.footage import pack_footage
@@ -226,7 +239,7 @@ def tiny_cuda_features(points: np.ndarray, table: np.ndarray, config: dict, leve
 
 
 def test_levels_given_to_tiny_cuda_nn_are_ours_by_its_published_formulas() -> None:
-    pytest.importorskip("triton")
+    pytest.importorskip("triton", minversion="3.9")
     from emobench.methods.radiance.reference import encode
     from emobench.methods.radiance.tinycuda import level_config, level_entries
 

@@ -25,7 +25,7 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a kernel; the same input gives the same bytes on every machine and with every number of workers."""
     kernel: Any = njit(cache=True, error_model="numpy", boundscheck=False)(function)
     stamp = hash_text("\n".join(_seen(cast("Any", function).__globals__)))
-    file = getattr(kernel._cache, "_cache_file", None)  # absent where the disk cannot be written
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)  # absent where numba is told not to compile
     if file is not None:
         file._source_stamp = (file._source_stamp, stamp)
     _stamps[id(kernel)] = stamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -94,6 +95,11 @@ class PuppetDataset:
         recipes = [recipe for recipes in self._plan.values() for recipe in recipes]
         recipes += [recipe for recipe in self._mismatch if is_made(recipe, self.root)]
         return verify_clips(recipes, self.root, self._context.threads, progress)
+
+    def discard(self, clips: Sequence[str]) -> None:
+        """Delete clips from the cache, by id; whoever asks for their split makes them again."""
+        for clip in clips:
+            shutil.rmtree(self.root / clip)
 
     def preview(self, out: Path, progress: Progress) -> Sequence[Path]:
         """A contact sheet of subjects × emotions, and a film in which every subject speaks; needs no made clip."""

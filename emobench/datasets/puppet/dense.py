@@ -87,6 +87,19 @@ def gaze_radians(alpha: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.repeat(gaze[:, None], 2, axis=1)
 
 
+def behind_lids(pixels: Array) -> NDArray[np.bool_]:
+    """(T, 478) True for points of an iris outside of the opening between its lids, of points at pixels (T, 478, 2)."""
+    groups, hidden = group_slices(), np.zeros(pixels.shape[:2], np.bool_)
+    for side in ("right", "left"):
+        lids, iris = pixels[:, groups[f"{side}_lids"]], pixels[:, groups[f"{side}_iris"]]
+        a, b, point = lids[:, None], np.roll(lids, -1, axis=1)[:, None], iris[:, :, None]
+        spans = (a[..., 1] > point[..., 1]) != (b[..., 1] > point[..., 1])
+        height = np.where(b[..., 1] == a[..., 1], 1.0, b[..., 1] - a[..., 1])
+        crossing = a[..., 0] + (point[..., 1] - a[..., 1]) / height * (b[..., 0] - a[..., 0])
+        hidden[:, groups[f"{side}_iris"]] = (spans & (point[..., 0] < crossing)).sum(axis=2) % 2 == 0
+    return hidden
+
+
 def visible_points(camera_mm: Array, pixels: Array, depth: NDArray[np.uint16], camera: Camera) -> NDArray[np.bool_]:
     """(T, n) whether points (T, n, 3) at pixels (T, n, 2) are inside the frame and not behind depth (T, H, W)."""
     column, row = np.floor(pixels[..., 0]).astype(np.int64), np.floor(pixels[..., 1]).astype(np.int64)

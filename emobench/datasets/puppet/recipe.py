@@ -10,7 +10,7 @@ from emobench.hashing import hash_value
 from .config import PuppetConfig
 from .emotions import levels_of
 
-GENERATOR_VERSION = "4"  # raise whenever anything generated changes
+GENERATOR_VERSION = "5"  # raise whenever anything generated changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Recipe:
     @property
     def id(self) -> str:
         base = f"{self.subject}_{self.emotion}_{self.level}_{self.sentence}"
-        return f"{base}_voice-{self.voice_emotion}" if self.voice_emotion else base
+        return f"{base}_voice-{self.voice_emotion}-{self.voice_level}" if self.voice_emotion else base
 
     @property
     def voice(self) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from emobench.types import EMOTIONS, SAMPLE_RATE_HZ, Track
 
 from .alpha import ALPHA_NAMES, IS_MOUTH
 from .animation import Performance, articulation_gain, perform
-from .dense import DenseRig, dense_rig, gaze_radians, place_dense, visible_points
+from .dense import DenseRig, behind_lids, dense_rig, gaze_radians, place_dense, visible_points
 from .emotions import prosody
 from .filming import Film, film_clip
 from .identity import HELD_OUT, IDENTITIES
@@ -114,7 +114,8 @@ def _write_geometry(path: Path, track: Track, points: Array, depth: NDArray[np.u
     }  # fmt: skip
     if depth is not None:
         placed = to_camera(points, track.pose)
-        visible = visible_points(placed, project(placed, track.camera), depth, track.camera)
+        pixels = project(placed, track.camera)
+        visible = visible_points(placed, pixels, depth, track.camera) & ~behind_lids(pixels)
         arrays["visible_bits"] = np.packbits(visible, axis=1)
     save_arrays(path, arrays, compress=True)
 

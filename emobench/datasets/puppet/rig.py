@@ -18,6 +18,8 @@ JAW_LIMIT = 28.0
 CORNER_PULL = 0.16  # mm inwards per degree of opening past FREE_DEGREES
 FREE_DEGREES = 3.0
 CLOSED_SHARE = 0.92  # of the gap between the lids that the upper lid covers in a blink
+LID_RISE_MM = 2.8  # of the upper lid above its rest, at most
+RETRACTION_MM = 1.5  # rise at which the margin of the upper lid lies on the eyeball
 LID_UNITS = (0.0, 10.0)  # raising and tightening scale with the neutral gap up to 10 mm
 
 
@@ -120,7 +122,19 @@ def _move_lids(position: Array, rig: Rig, surface: Surface, alpha: NDArray[np.fl
         up = shut * 0.08 * gap + (1 - shut) * (tight * 2.6 + cheek * 0.5 + follow_low) * opened - raised * 0.5 * opened
         lifted = position[:, chosen]
         lifted[..., 1] += fields.lower_lid[chosen] * up - fields.upper_lid[chosen] * down
+        _retract(lifted, rig.rest[chosen], fields.upper_lid[chosen], surface.eye_centre(side))
         position[:, chosen] = _onto_eyeball(lifted, surface.eye_centre(side))
+
+
+def _retract(points: Array, rest: Array, upper_lid: Array, centre: Array) -> None:
+    """Brow and lid raisers add up: the upper lid rises LID_RISE_MM at most, sliding back over the eyeball. In place."""
+    rise = np.maximum(points[..., 1] - rest[:, 1], 0.0)
+    limited = LID_RISE_MM * np.tanh(rise / LID_RISE_MM)
+    points[..., 1] -= upper_lid * (rise - limited)
+    relative = points - centre
+    ball = np.maximum(LID_RADIUS**2 - relative[..., 0] ** 2 - relative[..., 1] ** 2, 0)
+    behind = np.minimum(centre[2] + np.sqrt(ball) - points[..., 2], 0)
+    points[..., 2] += upper_lid**2 * np.clip(limited / RETRACTION_MM, 0, 1) * behind
 
 
 def _onto_eyeball(points: Array, centre: Array) -> Array:
