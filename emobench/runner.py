@@ -101,7 +101,10 @@ def _scored_clips(dataset: Dataset, split: str) -> list[Clip]:
         raise InputError(f"Dataset {dataset.name!r} has no {split} clips after preparation.")
     without = sum(clip.video is None for clip in clips)
     if without:
-        raise InputError(f"{without} of {len(clips)} {split} clips of {dataset.name!r} have no frames to score.")
+        raise InputError(
+            f"{without} of {len(clips)} {split} clips of {dataset.name!r} have no frames to score: sound and expression "
+            "only. Choose another --split."
+        )
     return clips
 
 
