@@ -102,8 +102,8 @@ def _scored_clips(dataset: Dataset, split: str) -> list[Clip]:
     without = sum(clip.video is None for clip in clips)
     if without:
         raise InputError(
-            f"{without} of {len(clips)} {split} clips of {dataset.name!r} have no frames to score: sound and expression "
-            "only. Choose another --split."
+            f"{without} of {len(clips)} {split} clips of {dataset.name!r} have no frames to score, only sound "
+            "and expressions. Choose another --split."
         )
     return clips
 
