@@ -274,9 +274,12 @@ def _load_sibling(method: Method, unit: Unit, job: Job) -> bool:
     key = unit_identity(unit, job.dataset.split_hash(), job.request.backend)
     folder = job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key)
     checkpoint = RunStore(folder).checkpoint
+    if not checkpoint.is_dir():
+        return False
     try:
         method.load(checkpoint)
-    except (InputError, OSError):
+    except InputError as error:
+        job.progress.note(f"checkpoint of the test split unusable ({error}); training again")
         return False
     job.progress.note(f"trained already: {folder}")
     return True

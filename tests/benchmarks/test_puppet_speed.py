@@ -12,7 +12,7 @@ from emobench.datasets.puppet.renderer import Renderer
 from emobench.datasets.puppet.shading import shade
 from emobench.datasets.puppet.view import head_pose, orbit
 
-pytest.importorskip("pytest_benchmark")
+pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
 FRAMES = 8
 
 
