@@ -64,6 +64,7 @@ def arguments_of(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lip-sentences", type=_names(tuple(SENTENCES)), default=tuple(SENTENCES), help="not rendered")
     parser.add_argument("--sizes", type=lambda text: tuple(int(x) for x in text.split(",")), default=(128,))
     parser.add_argument("--every", type=int, default=3, help="renders every n-th speaking frame; 1 also measures lags")
+    parser.add_argument("--whole", action="store_true", help="renders the silence around the speech as well")
     parser.add_argument("--skip", type=_names(("lips", "faces")), default=(), help="parts to leave out")
     parser.add_argument("--tuning", type=Path, help="JSON of the tuning run, for offsets and other people's faces")
     parser.add_argument("--workers", type=int, default=1)
@@ -86,7 +87,7 @@ def faces_of(subject: str, size_px: int, options: argparse.Namespace) -> tuple[l
     torch.set_num_threads(1)
     jury = Jury()
     takes = perform_all((subject,), options, options.sentences)
-    verdicts = [jury.judge(take, size_px, options.every) for take in takes]
+    verdicts = [jury.judge(take, size_px, options.every, options.whole) for take in takes]
     print(f"{subject} at {size_px} px: {len(verdicts)} clips", file=sys.stderr)
     return takes, verdicts
 
@@ -115,7 +116,9 @@ def size_figures(
     }  # fmt: skip
     if options.every == 1:
         openings = [v.opening.astype(float) for v in verdicts if v.found.all()]
-        spoken = [_spoken(take) for take, v in zip(takes, verdicts, strict=True) if v.found.all()]
+        spoken = [
+            take if options.whole else _spoken(take) for take, v in zip(takes, verdicts, strict=True) if v.found.all()
+        ]
         figures["tracked_energy"] = opening_against_sound(openings, spoken)
     return figures
 

@@ -58,9 +58,9 @@ class Jury:
         self._expression = ExpressNetProbabilities(weights.locate("expressnet"), "cpu")
         self._identity = FaceEmbeddings(weights.locate("mobilefacenet"))
 
-    def judge(self, take: Take, size_px: int, every: int) -> Verdict:
-        """Renders every `every`-th speaking frame of the take and asks all networks."""
-        chosen = np.flatnonzero(take.speaking)[::every]
+    def judge(self, take: Take, size_px: int, every: int, whole: bool) -> Verdict:
+        """Renders every `every`-th speaking frame (whole: also of the silence around) and asks all networks."""
+        chosen = np.flatnonzero(take.speaking | whole)[::every]
         frames = film(take, size_px, chosen)
         true68 = take.landmarks[chosen] * (size_px / LANDMARK_PX)
         seen = track_frames(frames, FPS / every, self._landmarker)

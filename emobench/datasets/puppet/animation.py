@@ -27,6 +27,7 @@ HELD_IN_SILENCE: Mapping[int, float] = {10: 0.8, 16: 0.5, 25: 0.35, 26: 0.3, 27:
 HELD_OTHERWISE = 0.92  # of other emotional mouth units, while speaking
 GIVE_WAY: Mapping[int, float] = {10: 1.0, 16: 1.0, 25: 1.0, 26: 0.9, 27: 1.0}  # share that a closed p, b or m takes
 FULL_CLOSURE = 0.75  # of the closing channel: from here on the lips touch
+ONSET_FROM, ONSET_SECONDS = 0.45, 0.6  # an emotion starts at this share of its strength and takes so long to unfold
 WEIGHT_LIMIT = 1.4
 OPENING_LIMIT = 1.3
 DEGREE = np.pi / 180
@@ -106,7 +107,7 @@ def _emotional_units(
     """(T, 23, 2) weights of the emotion alone: onset, sway, jitter, asymmetry; the mouth holds back for speech."""
     n = len(seconds)
     duration = n / fps
-    envelope = 0.6 + 0.4 * smoothstep(0, 0.45, seconds)
+    envelope = ONSET_FROM + (1 - ONSET_FROM) * smoothstep(0, ONSET_SECONDS, seconds)
     envelope *= 1 - 0.25 * smoothstep(duration - 0.35, duration, seconds)
     envelope *= 1 + 0.5 * sway(rng, n, fps, 0.8, 0.12)
     asymmetry = rng.normal(0, 0.05)

@@ -36,7 +36,7 @@ class Emotion:
     gaze: tuple[float, float] = (0.0, 0.0)
     energy: float = 1.0  # of head motion
     blink_seconds: float = 3.0  # mean interval
-    brow_flash: float = 0.05  # AU1+2 on stressed vowels
+    brow_flash: float = 0.18  # AU1+2 on stressed vowels (Ekman 1979 calls them batons)
 
 
 CATALOGUE: Mapping[str, Emotion] = {
@@ -53,7 +53,7 @@ CATALOGUE: Mapping[str, Emotion] = {
     "disgusted": Emotion(
         apex={1: 0.3, 4: 0.2, 6: 0.5, 7: 0.45, 9: 1.3, 10: 1.3, 15: 0.45, 16: 0.25, 17: 0.65, 25: 0.4, 43: 0.22},
         prosody=Prosody(rate_wpm=140, pitch=40, pitch_range=52, gain_db=0),
-        mouth_gain=0.9, head=(0.04, -0.04, 0.02), gaze=(0.0, -0.1),
+        mouth_gain=0.9, head=(0.04, -0.04, 0.02), gaze=(0.0, -0.1), brow_flash=0.12,
     ),
     "fear": Emotion(
         apex={1: 1.0, 2: 0.2, 4: 0.85, 5: 0.95, 7: 0.15, 15: 0.45, 16: 0.35, 20: 0.95, 25: 0.65, 26: 0.2},
@@ -63,13 +63,13 @@ CATALOGUE: Mapping[str, Emotion] = {
     "happy": Emotion(
         apex={6: 0.75, 7: 0.1, 10: 0.2, 12: 1.0, 25: 0.9, 26: 0.15},
         prosody=Prosody(rate_wpm=178, pitch=64, pitch_range=78, gain_db=2),
-        mouth_gain=1.1, head=(0.0, -0.02, 0.0), energy=1.25, brow_flash=0.12,
+        mouth_gain=1.1, head=(0.0, -0.02, 0.0), energy=1.25, brow_flash=0.25,
     ),
     "neutral": Emotion(
         # Relaxed lids and brows: without them the resting face, mouth moving, reads as surprise.
         apex={4: 0.3, 7: 0.1, 12: 0.08, 43: 0.32},
         prosody=Prosody(rate_wpm=160, pitch=50, pitch_range=40, gain_db=0),
-        mouth_gain=0.5, brow_flash=0.0,
+        mouth_gain=0.5, brow_flash=0.05,
     ),
     "sad": Emotion(
         apex={1: 1.0, 4: 0.5, 6: 0.25, 7: 0.15, 15: 0.92, 17: 0.5, 43: 0.32},
@@ -79,7 +79,7 @@ CATALOGUE: Mapping[str, Emotion] = {
     "surprised": Emotion(
         apex={1: 1.0, 2: 1.0, 5: 0.8, 18: 0.1, 25: 0.4, 26: 1.0, 27: 0.12},
         prosody=Prosody(rate_wpm=172, pitch=74, pitch_range=92, gain_db=3),
-        mouth_gain=1.15, head=(0.0, -0.05, 0.0), energy=1.1, blink_seconds=4.5, brow_flash=0.12,
+        mouth_gain=1.15, head=(0.0, -0.05, 0.0), energy=1.1, blink_seconds=4.5, brow_flash=0.28,
     ),
 }
 

@@ -10,7 +10,7 @@ from emobench.hashing import hash_value
 from .config import PuppetConfig
 from .emotions import levels_of
 
-GENERATOR_VERSION = "5"  # raise whenever anything generated changes
+GENERATOR_VERSION = "6"  # raise whenever anything generated changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
