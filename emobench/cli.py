@@ -9,15 +9,19 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emobench import __version__, environment
 from emobench.bench_cli import bench_app
+from emobench.check_cli import check_app
 from emobench.data_cli import data_app
 from emobench.errors import EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
 from emobench.options import Device, Json, Quiet, Threads, choose_device, prepare_process, split_names
+
+if TYPE_CHECKING:
+    from emobench.planning import Request
 
 app = typer.Typer(
     name="emobench",
@@ -33,12 +37,14 @@ weights_app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
+app.add_typer(check_app, name="check")
 ClickException: Any = typer.BadParameter.__mro__[
     2
 ]  # typer bundles click since 0.16: reach its base class through a name it exports
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of run directories.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, for example radiance.steps=300; repeatable.")]
+ProtocolName = Annotated[str, typer.Option("--protocol", help="How clips are measured; see: emobench list protocols.")]
 Metrics = Annotated[str, typer.Option("--metrics", help="Comma-separated metric names, or 'all'; default: main ones.")]
 
 
@@ -66,6 +72,7 @@ def run_command(
     sets: Sets = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML with sections method: and dataset:.")] = None,
     split: Annotated[str, typer.Option("--split", help="Clips to score: test, or another with frames.")] = "test",
+    protocol: ProtocolName = "strict",
     seed: Annotated[int, typer.Option("--seed", help="First seed.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds.")] = 1,
     references: Annotated[bool, typer.Option(help="Also run ground truth and trivial references.")] = True,
@@ -79,8 +86,7 @@ def run_command(
 ) -> None:
     """Train, render, score and report. A second call does only what is missing."""
     prepare_process(threads)
-    from emobench.planning import Request, make_plan
-    from emobench.progress import make_progress
+    from emobench.planning import Request
 
     request = Request(
         methods=[name for item in method for name in item.split(",") if name],
@@ -95,15 +101,10 @@ def run_command(
         device=choose_device(device),
         threads=threads or environment.thread_count(),
         backend=backend,
+        protocol=protocol,
         split=split,
     )
-    plan = make_plan(request)  # names and options first, before the slow imports
-    from emobench.presenting import present
-    from emobench.runner import run
-
-    progress = make_progress(quiet)
-    records = run(request, progress, environment.cache_dir())
-    raise typer.Exit(present(records, out / plan.material / "report" if report else None, as_json, progress))
+    raise typer.Exit(_run(request, report, as_json, quiet))
 
 
 @app.command("score")
@@ -113,6 +114,7 @@ def score_command(
     name: Annotated[str, typer.Option("--name", help="Name of the method in the report.")] = "",
     labels: Annotated[Path | None, typer.Option("--labels", help="CSV with columns clip, emotion.")] = None,
     metrics: Metrics = "",
+    protocol: ProtocolName = "strict",
     report: Annotated[bool, typer.Option(help="Write the report.")] = True,
     out: Out = Path("runs"),
     device: Device = "auto",
@@ -133,6 +135,7 @@ def score_command(
         name=name,
         labels=labels,
         metrics=split_names(metrics),
+        protocol=protocol,
         out=out,
         device=choose_device(device),
         threads=threads or environment.thread_count(),
@@ -227,7 +230,7 @@ def synth_command(
 
 @app.command("list")
 def list_command(
-    kind: Annotated[str, typer.Argument(help="methods, metrics, datasets, reports or weights.")],
+    kind: Annotated[str, typer.Argument(help="methods, metrics, datasets, reports, protocols or weights.")],
     as_json: Json = False,
 ) -> None:
     """What is registered, and what of it works here."""
@@ -291,6 +294,20 @@ def weights_path(name: Annotated[str, typer.Argument()]) -> None:
 
 
 # ------------------------------------------------------------------ shared by commands
+
+
+def _run(request: Request, report: bool, as_json: bool, quiet: bool) -> int:
+    """Do what was asked for and present it; the exit code."""
+    from emobench.planning import make_plan
+    from emobench.progress import make_progress
+
+    plan = make_plan(request)  # names and options first, before the slow imports
+    from emobench.presenting import present
+    from emobench.runner import run
+
+    progress = make_progress(quiet)
+    records = run(request, progress, environment.cache_dir())
+    return present(records, request.out / plan.material / "report" if report else None, as_json, progress)
 
 
 def _seeds(path: Path) -> list[Any]:

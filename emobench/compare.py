@@ -56,8 +56,8 @@ def compare_groups(
 
     Intervals and tests are over clips (or subjects, from ten on), never over seeds; the spread over seeds is
     reported beside them. A bare number as `tolerance` is a share of a's value. Holm corrects over `metrics`
-    (default: all). Raises UsageError for an empty group, an unfinished run, different datasets or ground truths,
-    no clip in common or a metric that neither side has.
+    (default: all). Raises UsageError for an empty group, an unfinished run, different datasets, protocols or ground
+    truths, pasted runs beside unpasted ones, no clip in common or a metric that neither side has.
     """
     if not a or not b:
         raise UsageError("Nothing to compare: name at least one run on each side.")
@@ -67,6 +67,7 @@ def compare_groups(
     datasets = {record.run.dataset for record in (*a, *b)}
     if len(datasets) > 1:
         raise UsageError(f"Runs on different datasets cannot be compared: {', '.join(sorted(datasets))}.")
+    _refuse_other_conditions((*a, *b))
     subjects = {row.clip: row.subject for record in (*a, *b) for row in record.plan}
     clips_a = set.intersection(*({row.clip for row in record.plan} for record in a))
     clips_b = set.intersection(*({row.clip for row in record.plan} for record in b))
@@ -102,6 +103,22 @@ def compare_groups(
     )
 
 
+def _refuse_other_conditions(records: Sequence[RunRecord]) -> None:
+    """Another protocol is another measurement; a pasted frame is mostly the target's own, whatever its signature."""
+    protocols = {record.run.protocol for record in records}
+    if len(protocols) > 1:
+        raise UsageError(
+            f"Runs measured by different protocols cannot be compared: {', '.join(sorted(protocols))}. "
+            "Measure both by one: emobench run --protocol NAME."
+        )
+    if len({record.run.pasted for record in records}) > 1:
+        pasted = sorted({record.run.label for record in records if record.run.pasted})
+        raise UsageError(
+            f"Runs pasted into their targets cannot be compared with others: {', '.join(pasted)}. "
+            "Their torso and background are the target's own: run both with paste-back, or both without."
+        )
+
+
 def _refuse_other_references(records: Sequence[RunRecord], clips: set[str]) -> None:
     """Clips of one name from a dataset made in two ways (another size, say) have nothing to do with each other."""
     seen: dict[str, str] = {}
@@ -114,7 +131,7 @@ def _refuse_other_references(records: Sequence[RunRecord], clips: set[str]) -> N
 
 
 def _names(a: RunRecord, b: RunRecord) -> tuple[str, str]:
-    names = [r.run.method + (f"/{r.run.preset}" if r.run.preset else "") for r in (a, b)]
+    names = [r.run.label for r in (a, b)]
     if names[0] == names[1]:
         names = [f"{name} {r.run.identity[:6]}" for name, r in zip(names, (a, b), strict=True)]
     return names[0], names[1]

@@ -12,7 +12,8 @@ import numpy as np
 from emobench.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_OK, InputError, UsageError
 from emobench.inventory import CanDiscard, CanPreview, CanVerify, HasInventory, Inventory, SplitFacts, Verification
 from emobench.planning import find_dataset, open_dataset
-from emobench.types import Clip, Context, Dataset, DatasetSpec, Frames, Image, Progress
+from emobench.specs import DatasetSpec
+from emobench.types import Clip, Context, Dataset, Frames, Image, Progress
 
 SHEET_CELL_PX = 128
 SHEET_COLUMNS = 8  # emotions of one row; a subject with more clips than emotions shows one clip each

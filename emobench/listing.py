@@ -10,7 +10,7 @@ from rich.table import Table
 
 from emobench import registry, weights
 
-KINDS = ("methods", "metrics", "datasets", "reports", "weights")
+KINDS = ("methods", "metrics", "datasets", "reports", "protocols", "weights")
 
 
 def rows(kind: str) -> list[dict[str, Any]]:

@@ -13,10 +13,12 @@ from pydantic import BaseModel
 from emobench import registry, weights
 from emobench.config import applicable, parse_sets, read_config, resolve
 from emobench.errors import Unavailable, UsageError, suggest
-from emobench.types import Context, Dataset, DatasetSpec, MethodSpec, MetricSpec
+from emobench.specs import DatasetSpec, MethodSpec, MetricSpec, ProtocolSpec
+from emobench.types import Context, Dataset, Scheme
 
 DATASET_PREFIX = "dataset."
 SCORED_SPLIT = "test"
+STRICT = "strict"  # the protocol of a run that names none
 ALL_METRICS = "all"
 BACKENDS = ("auto", "torch", "numba", "triton", "tinycudann")
 CUDA_BACKENDS = ("triton", "tinycudann")  # packages of the same name
@@ -38,7 +40,7 @@ class Request:
     device: str = "cpu"
     threads: int = 1
     backend: str = "auto"
-    protocol: str = "strict"
+    protocol: str = STRICT
     split: str = SCORED_SPLIT
 
 
@@ -64,12 +66,14 @@ class Plan:
     dataset_config: BaseModel
     units: Sequence[Unit]
     metrics: Sequence[MetricSpec]
+    scheme: Scheme
     material: str  # the dataset's name, with the split where it is not the test split: names folders and tables
 
 
 def make_plan(request: Request) -> Plan:
     """Resolve and validate names, presets and configuration. Raises UsageError before anything is computed."""
     _check_backend(request.backend, request.device)
+    scheme = find_scheme(request.protocol)
     dataset_spec: DatasetSpec = registry.find("dataset", request.dataset)
     _check_split(dataset_spec, request.split)
     _require_modules(dataset_spec)
@@ -97,7 +101,8 @@ def make_plan(request: Request) -> Plan:
         dataset_spec=dataset_spec,
         dataset_config=dataset_config,
         units=units,
-        metrics=_usable(choose_metrics(request.metrics)) if request.metrics else choose_metrics(()),
+        metrics=_usable(choose_metrics(request.metrics, scheme)) if request.metrics else choose_metrics((), scheme),
+        scheme=scheme,
         material=dataset_spec.name if request.split == SCORED_SPLIT else f"{dataset_spec.name}-{request.split}",
     )
 
@@ -174,9 +179,26 @@ def _usable(named: Sequence[MetricSpec]) -> Sequence[MetricSpec]:
     return named
 
 
-def choose_metrics(names: Sequence[str]) -> list[MetricSpec]:
-    """The metrics of these names; "all" among them stands for every working one, () for the default ones."""
+def find_scheme(name: str) -> Scheme:
+    """The measurement protocol of this name, ready to build metrics. Raises UsageError or InputError."""
+    spec: ProtocolSpec = registry.find("protocol", name)
+    scheme: Scheme = registry.load_object(spec.factory)(spec)
+    return scheme
+
+
+def choose_metrics(names: Sequence[str], scheme: Scheme | None = None) -> list[MetricSpec]:
+    """The metrics of these names; "all" among them stands for every working one, () for the default ones.
+
+    Where a protocol names what it measures, these are its metrics. Raises UsageError on a name that is not among them.
+    """
     working: list[MetricSpec] = [entry.spec for entry in registry.entries("metric").values() if entry.broken is None]
+    own = scheme.metrics() if scheme else None
+    if scheme is not None and own is not None:
+        for name in names:
+            if name != ALL_METRICS and find_metric(name).name not in own:
+                raise UsageError(f"Protocol {scheme.name!r} does not measure {name!r}. It measures: {', '.join(own)}.")
+        chosen = own if not names or ALL_METRICS in names else names
+        return [spec for spec in working if spec.name in chosen]
     if ALL_METRICS in names:
         return working
     return [find_metric(name) for name in names] or [spec for spec in working if spec.is_default]

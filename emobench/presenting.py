@@ -45,7 +45,7 @@ def present(records: Sequence[RunRecord], report_dir: Path | None, as_json: bool
 
 
 def _label(record: RunRecord) -> str:
-    return "/".join(name for name in (record.run.method, record.run.preset) if name)
+    return record.run.label
 
 
 def _result(result: Result) -> dict[str, Any]:

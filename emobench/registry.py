@@ -13,13 +13,14 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from emobench.errors import UsageError, suggest
-from emobench.types import API_VERSION, DatasetSpec, MethodSpec, MetricSpec, ReportSpec, Spec
+from emobench.specs import API_VERSION, DatasetSpec, MethodSpec, MetricSpec, ProtocolSpec, ReportSpec, Spec
 
 KINDS: Mapping[str, type[Spec]] = {
     "method": MethodSpec,
     "metric": MetricSpec,
     "dataset": DatasetSpec,
     "report": ReportSpec,
+    "protocol": ProtocolSpec,
 }
 
 

@@ -12,15 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from emobench import environment
 from emobench.cache import save_arrays
 from emobench.errors import InputError
 from emobench.face.tracks import load_scene, load_track
+from emobench.frames import gather
 from emobench.hashing import hash_arrays
 from emobench.media import read_audio, write_lossless, write_preview
+from emobench.memory import PeakMemory
+from emobench.pasting import pasted, pastes_back
 from emobench.provenance import device_name
+from emobench.specs import MethodSpec
 from emobench.store import RunStore
 from emobench.subjects import SubjectCard
-from emobench.types import Clip, Driving, Image, Method, MethodSpec, Progress, Rendered, Timing
+from emobench.types import Clip, Driving, Floats, Image, Method, Progress, Rendered, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +79,33 @@ def render_missing(
             stream = method.render_oracle(driving, clip)
         else:
             stream = method.render(driving)
+        if pastes_back(method):
+            stream = pasted(stream, clip)
         _store_prediction(method, stream, driving, store, where)
+
+
+def _checked(stream: Iterator[Rendered], driving: Driving, alphas: list[Floats | None]) -> Iterator[Image]:
+    """The frames one by one, each α put into `alphas`; raises InputError at a wrong frame or a wrong number of them."""
+    expected = (driving.camera.height, driving.camera.width, 3)
+    for item in stream:
+        shape, dtype = item.frame.shape, item.frame.dtype
+        if shape != expected or dtype != np.uint8:
+            raise InputError(f"{driving.clip_id}: frames are {shape} {dtype}, expected {expected} uint8.")
+        alphas.append(item.alpha)
+        yield item.frame
+    if len(alphas) != driving.n_frames:
+        raise InputError(f"{driving.clip_id}: the method gave {len(alphas)} frames, asked for {driving.n_frames}.")
 
 
 def _store_prediction(
     method: Method, stream: Iterator[Rendered], driving: Driving, store: RunStore, where: Place
 ) -> None:
-    rendered = list(stream)
-    if len(rendered) != driving.n_frames:
-        raise InputError(f"{driving.clip_id}: the method gave {len(rendered)} frames, asked for {driving.n_frames}.")
-    frames = np.stack([item.frame for item in rendered])
-    expected = (driving.camera.height, driving.camera.width, 3)
-    if frames.shape[1:] != expected or frames.dtype != np.uint8:
-        raise InputError(f"{driving.clip_id}: frames are {frames.shape[1:]} {frames.dtype}, expected {expected} uint8.")
-    given = [np.asarray(item.alpha, np.float32) for item in rendered if item.alpha is not None]
-    if given and len(given) != len(rendered):
-        raise InputError(f"{driving.clip_id}: the method gave α for {len(given)} of {len(rendered)} frames.")
+    alphas: list[Floats | None] = []
+    with PeakMemory() as peak:
+        frames = gather(_checked(stream, driving, alphas), environment.cache_dir() / "scratch")
+    given = [np.asarray(alpha, np.float32) for alpha in alphas if alpha is not None]
+    if given and len(given) != len(alphas):
+        raise InputError(f"{driving.clip_id}: the method gave α for {len(given)} of {len(alphas)} frames.")
     alpha = np.stack(given) if given else None
     if alpha is not None:
         save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha})
@@ -110,6 +126,8 @@ def _store_prediction(
         height=driving.camera.height,
         device=device_name(rendered_on) if rendered_on else where.device,
         threads=where.threads,
+        added_rss_bytes=peak.added_rss_bytes,
+        peak_cuda_bytes=peak.cuda_bytes,
         **facts,
     )
     card: dict[str, Any] = {

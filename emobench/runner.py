@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from emobench.cache import ArrayCache, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
 from emobench.hashing import code_hash, hash_value, identity, short
 from emobench.judges import JudgeSet
-from emobench.planning import SCORED_SPLIT, Plan, Request, Unit, build_dataset, make_plan
+from emobench.pasting import pastes_back, require_surroundings
+from emobench.planning import SCORED_SPLIT, STRICT, Plan, Request, Unit, build_dataset, make_plan
 from emobench.provenance import collect, device_name, without_folders
+from emobench.reliability import grade_judges
 from emobench.rendering import Place, render_missing
 from emobench.samples import prediction_sample, reference_sample
 from emobench.scoring import (
@@ -46,6 +49,7 @@ from emobench.types import (
     Result,
     Timing,
 )
+from emobench.workers import in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,8 @@ class Job:
     train: Sequence[Clip]
     test: Sequence[Clip]
     references: Mapping[str, SubjectCard]
-    judges: JudgeSet
+    judges: JudgeSet  # that score
+    training_judges: JudgeSet  # for methods' losses: other clips, seed and architecture
     progress: Progress
     cache_dir: Path
 
@@ -88,10 +93,11 @@ def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord
         test=test,
         references=choose_references(train, test),
         judges=JudgeSet(train, context, dataset.split_hash()),
+        training_judges=JudgeSet(train, context, dataset.split_hash(), "training"),
         progress=progress,
         cache_dir=cache_dir,
     )
-    return [_run_unit(unit, job) for unit in plan.units]
+    return grade_judges([_run_unit(unit, job) for unit in plan.units], request.out / plan.material)
 
 
 def _scored_clips(dataset: Dataset, split: str) -> list[Clip]:
@@ -123,11 +129,16 @@ def scored_split(split: str, clips: Sequence[Clip]) -> dict[str, Any]:
     return {} if split == SCORED_SPLIT else {"scored": split, "clips": [[clip.id, clip.sha256] for clip in clips]}
 
 
+def measured_by(protocol: str) -> dict[str, str]:
+    """What identifies the protocol where it is not the strict one: values of two never share a run directory."""
+    return {} if protocol == STRICT else {"protocol": protocol}
+
+
 def unit_identity(unit: Unit, split_hash: str, backend: str, scored: Mapping[str, Any] | None = None) -> str:
     """method + version + code + resolved config + split + seed; workers and device are not part of it.
 
     A backend that was asked for is: its arithmetic and its speed differ. "auto" is the method's own choice.
-    `split_hash` covers train, val and test; `scored` is for clips outside of these (see scored_split).
+    `split_hash` covers train, val and test; `scored` tells of clips outside of these, and of protocols.
     """
     chosen = {} if backend == "auto" else {"backend": backend}
     return identity(
@@ -145,7 +156,8 @@ def unit_identity(unit: Unit, split_hash: str, backend: str, scored: Mapping[str
 
 
 def _run_unit(unit: Unit, job: Job) -> RunRecord:
-    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend, scored_split(job.request.split, job.test))
+    apart = scored_split(job.request.split, job.test) | measured_by(job.request.protocol)
+    key = unit_identity(unit, job.dataset.split_hash(), job.request.backend, apart)
     store = RunStore(job.request.out / job.plan.material / unit.label.replace("/", "-") / short(key))
     with store.locked():
         info = _describe(unit, job, key)
@@ -177,8 +189,12 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
         progress=job.progress,
         data_root=job.request.data_root,
         backend=job.request.backend,
+        judges=job.training_judges,
     )
     method: Method = registry.load_object(unit.spec.factory)(unit.config, context)
+    if pastes_back(method):
+        require_surroundings(job.test)
+        info = replace(info, pasted=True)
     with _stage(stages, "fit"):
         store.write("run.json", replace(info, status="fitting"))
         _fit(method, unit, job, store)
@@ -268,8 +284,8 @@ def _fit(method: Method, unit: Unit, job: Job, store: RunStore) -> None:
 
 
 def _load_sibling(method: Method, unit: Unit, job: Job) -> bool:
-    """Whether the same training, scored on the test split, lies beside this run: then it is loaded, not repeated."""
-    if job.request.split == SCORED_SPLIT:
+    """Whether the same training, strictly scored on the test split, lies here: then it is loaded, not repeated."""
+    if job.request.split == SCORED_SPLIT and job.request.protocol == STRICT:
         return False
     key = unit_identity(unit, job.dataset.split_hash(), job.request.backend)
     folder = job.request.out / job.plan.dataset_spec.name / unit.label.replace("/", "-") / short(key)
@@ -303,11 +319,10 @@ def _score_all(unit: Unit, job: Job, store: RunStore, before: RunRecord | None) 
     context = MetricContext(
         judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
     )
-    built = build_metrics(job.plan.metrics, context)
+    built = build_metrics(job.plan.metrics, context, job.plan.scheme)
     features = CachedFeatures(ArrayCache(job.cache_dir))
-    clips: list[ClipScores] = []
-    for clip in job.progress.track(job.test, f"score {unit.label}"):
-        clips.append(_score_one(clip, built, store, features))
+    scored = in_order(partial(_score_one, built=built, store=store, features=features), job.test, job.request.threads)
+    clips: list[ClipScores] = list(job.progress.track(scored, f"score {unit.label}", len(job.test)))
     asked = {item.spec.name for item in built}
     kept = [row for row in before.scores if row.metric not in asked] if before else []
     store.write_scores(kept + [row for clip_scores in clips for row in clip_scores.rows()])

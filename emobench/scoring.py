@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,10 @@ from emobench.cache import ArrayCache, load_arrays, save_arrays
 from emobench.errors import EmobenchError, InputError, Unavailable, UnscoredError
 from emobench.hashing import code_hash, hash_value
 from emobench.provenance import without_folders
+from emobench.specs import MetricSpec
 from emobench.stats import bootstrap_metric
 from emobench.store import RunStore, ScoreRow, read_json
-from emobench.types import Extractor, Metric, MetricContext, MetricSpec, Result, Sample, Stats, Timing
+from emobench.types import Extractor, Metric, MetricContext, Result, Sample, Scheme, Stats, Timing
 
 POOLED_ONLY = "pooled only"
 INFINITE = "infinite"
@@ -40,10 +43,14 @@ class BuiltMetric:
 
 
 class CachedFeatures:
-    """Features by content: key of the extractor and sha256 of the sample; a failure is cached with its reason."""
+    """Features by content: key of the extractor and sha256 of the sample; a failure is cached with its reason.
+
+    Safe for several threads: who asks for what another is computing waits for it.
+    """
 
     def __init__(self, cache: ArrayCache) -> None:
         self.cache = cache
+        self._guard, self._locks = Lock(), defaultdict[str, Lock](Lock)
 
     def __call__(self, extractor: Extractor, sample: Sample) -> Mapping[str, NDArray[Any]]:
         def make() -> Mapping[str, NDArray[Any]]:
@@ -52,14 +59,20 @@ class CachedFeatures:
             except UnscoredError as error:
                 return {"unscored": np.array(str(error))}
 
-        arrays = self.cache.get("features", f"{extractor.key()}|{sample.sha256}|{sample.fps}", make)
+        key = f"{extractor.key()}|{sample.sha256}|{sample.fps}"
+        with self._guard:
+            lock = self._locks[key]
+        with lock:
+            arrays = self.cache.get("features", key, make)
         if "unscored" in arrays:
             raise UnscoredError(str(arrays["unscored"]))
         return arrays
 
 
-def build_metrics(specs: Iterable[MetricSpec], context: MetricContext) -> list[BuiltMetric]:
-    """Construct each metric; what is unavailable keeps its reason and the command that helps."""
+def build_metrics(
+    specs: Iterable[MetricSpec], context: MetricContext, scheme: Scheme | None = None
+) -> list[BuiltMetric]:
+    """Construct each metric, as `scheme` has it; what is unavailable keeps its reason and the command that helps."""
     built = []
     for spec in specs:
         missing = registry.missing_module(spec)
@@ -68,7 +81,7 @@ def build_metrics(specs: Iterable[MetricSpec], context: MetricContext) -> list[B
             built.append(BuiltMetric(spec=spec, metric=None, reason=reason))
             continue
         try:
-            metric = registry.load_object(spec.factory)(context)
+            metric = scheme.build(spec, context) if scheme else registry.load_object(spec.factory)(context)
         except EmobenchError as error:
             built.append(BuiltMetric(spec=spec, metric=None, reason=without_folders(str(error))))
         else:

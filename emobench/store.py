@@ -43,7 +43,13 @@ class RunInfo:
     judge_report: Mapping[str, Any]
     split_hash: str
     error: str | None = None
+    pasted: bool = False  # heads were composited over the targets' own torso and background
     schema: int = SCHEMA
+
+    @property
+    def label(self) -> str:
+        """What tables call it: method/preset, and whether it was pasted, which full-frame scores profit from."""
+        return "/".join(name for name in (self.method, self.preset) if name) + (" (pasted)" if self.pasted else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

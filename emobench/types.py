@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-API_VERSION = 1
+if TYPE_CHECKING:
+    from emobench.specs import MetricSpec
+
 SAMPLE_RATE_HZ = 16_000
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 
@@ -153,6 +155,7 @@ class Rendered:
 
     frame: Image
     alpha: Floats | None = None  # (K,) in the order of Track.alpha_names
+    head: Floats | None = None  # (H, W, 4) the head alone, premultiplied RGB and opacity in 0..1: where pasted back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,9 @@ class Timing:
     threads: int
     precision: str  # "float32", …
     backend: str = ""  # of the radiance field; "" where the method has none
-    torso: str = ""  # how torso and background are composed: "deformed", "static", "" = not by the method
+    torso: str = ""  # how torso and background are composed: "deformed", "static", "pasted from target"; "" = unknown
+    added_rss_bytes: int | None = None  # resident at most while rendering, less what was before; None = not measured
+    peak_cuda_bytes: int = 0  # allocated by torch on the CUDA device at most, 0 = none or not measured
 
 
 # ------------------------------------------------------------------ scoring
@@ -294,6 +299,7 @@ class Context:
     progress: Progress
     data_root: Path | None = None  # --data-root
     backend: str = "auto"  # radiance backend
+    judges: Judges | None = None  # for losses, in a run of a dataset; never those that score
 
 
 class Dataset(Protocol):
@@ -337,7 +343,8 @@ class Method(Protocol):
         """Seconds of the last render by stage: "audio", "field", "composite" (those that apply).
 
         Optional beside it: `render_facts() -> Mapping[str, str]` with "device" (cpu or cuda, where it really renders),
-        "backend", "precision" and "torso", which tell apart speeds that are not comparable.
+        "backend", "precision" and "torso", which tell apart speeds that are not comparable; and `pastes_back: bool`,
+        true where every frame comes with its head, to be composited over the target's own torso and background.
         """
 
 
@@ -353,6 +360,20 @@ class Judges(Protocol):
     def emotion(self) -> Extractor: ...
     def lipsync(self) -> Extractor: ...
     def landmarks(self) -> Extractor: ...
+    def tags(self) -> Extractor: ...
+
+
+class Scheme(Protocol):
+    """A measurement protocol at work, built by its spec's factory with the spec. Raises InputError on a bad file."""
+
+    name: str
+    version: str
+
+    def metrics(self) -> Sequence[str] | None:
+        """Names of the metrics it measures; None: every one, as it is registered."""
+
+    def build(self, spec: MetricSpec, context: MetricContext) -> Metric:
+        """The metric as this protocol measures it; its signature says how. Raises Unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,61 +384,4 @@ class MetricContext:
     locate_weight: Callable[[str], Path]  # verified path of a named weight, or raises Unavailable
     device: str = "cpu"
     threads: int = 1
-
-
-# ------------------------------------------------------------------ specs: what a registry entry is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """A light registry entry: importing it must import nothing heavy."""
-
-    name: str
-    version: str
-    summary: str
-    factory: str  # "package.module:Class"
-    api: int = API_VERSION
-    requires: tuple[str, ...] = ()  # importable module names
-    weights: tuple[str, ...] = ()  # names in the weights manifest, all needed
-    licence: str = "Apache-2.0"
-    citation: str = ""
-    config: str = ""  # "package.module:PydanticModel"
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    code: tuple[str, ...] = ()  # packages whose source is part of the identity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodSpec(Spec):
-    """`oracle` methods may see the target, are exempt from the leak test and never ranked."""
-
-    role: Literal["method", "reference", "oracle", "sanity"] = "method"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSpec(Spec):
-    """Facts about a metric that need no computation. `digits` is for display only.
-
-    A metric that is no default is measured only when it is asked for, by name or with "all".
-    """
-
-    unit: str
-    higher_is_better: bool
-    needs_reference: bool = True
-    digits: int = 2
-    is_default: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSpec(Spec):
-    """`needs_root`: the user must say where it lies (--data-root); `obtain` says how to get it, under which terms."""
-
-    needs_root: bool = False
-    obtain: str = ""
-    splits: tuple[str, ...] = ("train", "val", "test")  # what Dataset.split knows; all but train can be scored
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportSpec(Spec):
-    """`suffix` of the file it writes ("" = prints)."""
-
-    suffix: str = ""
+    classes: tuple[str, ...] = ()  # emotions that classifiers choose among where a protocol masks the others; () = all

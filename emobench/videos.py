@@ -7,6 +7,7 @@ import csv
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from emobench import weights
@@ -14,7 +15,7 @@ from emobench.cache import ArrayCache
 from emobench.errors import InputError, UsageError
 from emobench.hashing import hash_file, hash_value, identity, short
 from emobench.media import probe, write_preview
-from emobench.planning import choose_metrics
+from emobench.planning import STRICT, choose_metrics, find_scheme
 from emobench.provenance import collect
 from emobench.runner import set_threads
 from emobench.samples import video_sample
@@ -32,6 +33,7 @@ from emobench.scoring import (
 )
 from emobench.store import PlanRow, RunInfo, RunRecord, RunStore, load_run
 from emobench.types import EMOTIONS, MetricContext, Progress, Sample
+from emobench.workers import in_order
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".m4v", ".flv")
 
@@ -75,27 +77,31 @@ def score_folders(
     threads: int,
     progress: Progress,
     cache_dir: Path,
+    protocol: str = STRICT,
 ) -> list[RunRecord]:
     """One record over the clips of `ref`; a clip without prediction is a row with its reason, never dropped."""
-    specs = choose_metrics(metrics)
+    scheme = find_scheme(protocol)
+    specs = choose_metrics(metrics, scheme)
     pairs = pair_videos(pred, ref, labels, progress)
     set_threads(threads)
     label = name or pred.resolve().name
-    key = identity({"kind": "videos", "files": [pair.hashes() for pair in pairs]})
+    apart = {} if protocol == STRICT else {"protocol": protocol}
+    key = identity({"kind": "videos", "files": [pair.hashes() for pair in pairs], **apart})
     store = RunStore(out / "videos" / label / short(key))
     built = build_metrics(
-        specs, MetricContext(judges=None, locate_weight=weights.locate, device=device, threads=threads)
+        specs, MetricContext(judges=None, locate_weight=weights.locate, device=device, threads=threads), scheme
     )
     features = CachedFeatures(ArrayCache(cache_dir))
     with store.locked():
-        scored = [_score_pair(pair, built, store, features) for pair in progress.track(pairs, f"score {label}")]
+        work = partial(_score_pair, built=built, store=store, features=features)
+        scored = list(progress.track(in_order(work, pairs, threads), f"score {label}", len(pairs)))
         clips, plan = [clip for clip, _ in scored], [row for _, row in scored]
         store.write("plan.json", plan)
         used = {w: weights.sha256_of(w) for w in weights_used(built, clips)}
         store.write("provenance.json", collect(device, threads, used))
         store.write_scores([row for clip in clips for row in clip.rows()])
         store.write_results({item.spec.name: aggregate(item, clips) for item in built}, {})
-        store.write("run.json", _describe(label, short(key), pred, ref))  # last: it says "complete"
+        store.write("run.json", _describe(label, short(key), pred, ref, protocol))  # last: it says "complete"
     return [load_run(store.dir)]
 
 
@@ -174,7 +180,7 @@ def _count_frames(path: Path | None) -> int:
     return 0
 
 
-def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:
+def _describe(label: str, key: str, pred: Path, ref: Path, protocol: str) -> RunInfo:
     return RunInfo(
         method=label,
         method_version="",
@@ -187,7 +193,7 @@ def _describe(label: str, key: str, pred: Path, ref: Path) -> RunInfo:
         passed=[],
         preset="",
         subjects=[],
-        protocol="strict",
+        protocol=protocol,
         dataset_facts={"name": "videos", "predictions": pred.name, "references": ref.name},
         judge_report={},
         split_hash=key,

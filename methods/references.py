@@ -108,7 +108,7 @@ class _Reference:
             raise UsageError(f"There is no portrait of subject {driving.subject!r}. Trained: {known}.")
         for frame, row in zip(portrait.render(alpha, driving.pose, driving.camera), alpha, strict=True):
             self._seconds = dict(portrait.stage_seconds())
-            yield Rendered(frame=frame.frame, alpha=row)
+            yield Rendered(frame=frame.frame, alpha=row, head=frame.head)
 
 
 class GroundTruth(_Reference):
@@ -138,6 +138,11 @@ class _Rendered(_Reference):
     """A reference that goes through the portrait."""
 
     config: PortraitConfig
+
+    @property
+    def pastes_back(self) -> bool:
+        """Whether its heads are to be composited over the target's own torso and background."""
+        return self.config.radiance.backdrop == "paste"
 
     def fit(self, clips: Sequence[Clip]) -> None:
         """Fit, or find in the cache, the portrait of every subject with video; then the means."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emobench.types import MethodSpec
+from emobench.specs import MethodSpec
 
 _REFERENCE_CODE = ("emobench.methods.references", "emobench.methods.radiance")
 _EMOHEAD_CITATION = "EmoHead, ICME 2025, arXiv:2503.19416; reimplemented from the paper, no official code or weights."
@@ -25,6 +25,7 @@ EMOHEAD = MethodSpec(
         "no-hinge": {"refinement": {"hinge_weight": 0.0}},
         "constant-tau": {"refinement": {"constant_tau": 1.0}},
         "projection": {"refinement": {"project_articulation": True}},
+        "paste-back": {"radiance": {"backdrop": "paste"}},
     },
     code=("emobench.methods.emohead", "emobench.methods.radiance"),
 )
@@ -36,6 +37,7 @@ GROUND_TRUTH = MethodSpec(
     factory="emobench.methods.references:GroundTruth",
     config="emobench.methods.references:NothingConfig",
     code=("emobench.methods.references",),
+    rung="ground_truth",
     role="oracle",
 )
 
@@ -46,6 +48,7 @@ STATIC = MethodSpec(
     factory="emobench.methods.references:Static",
     config="emobench.methods.references:NothingConfig",
     code=("emobench.methods.references",),
+    rung="static",
     role="sanity",
 )
 
@@ -79,5 +82,6 @@ TRUE_ALPHA = MethodSpec(
     config="emobench.methods.references:PortraitConfig",
     requires=("numba", "safetensors"),
     code=_REFERENCE_CODE,
+    rung="true_alpha",
     role="oracle",
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,24 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.types import Features, Floats, MetricContext, Sample, Stats
 
 from .emotion import HSEMOTION_CLASSES, HSEMOTION_PX, imagenet_input, square_crops
-from .faces import FaceLocator, boxes_told, landmarker_used
+from .faces import boxes_told
+from .located import LocatedMetric
 from .onnx import OnnxNetwork
 from .pairs import require_aligned
-from .signatures import mean_over_clips, signature, weight_label
+from .signatures import signature, weight_label
 
 VERSION = "1"
 VALENCE_WEIGHT = "hsemotion.enet_b0_8_va_mtl"
-OUTPUTS = len(HSEMOTION_CLASSES) + 2  # eight logits, then valence, then arousal
+OUTPUTS = len(HSEMOTION_CLASSES) + 2  # eight logits, then valence, then arousal; see HsEmotionAffect
 
 
 class HsEmotionAffect:
-    """Extractor: valence (T,) and arousal (T,) float32, about −1..1."""
+    """Extractor: valence (T,) and arousal (T,) float32, about −1..1 and unbounded.
+
+    The order of the outputs is that of the packages: hsemotion 0.3.0 takes the softmax over scores[:-2] only, and their
+    author writes that the first eight outputs are the logits and "the last two outputs stand for valence and arousal",
+    without an activation (EmotiEffLib issues 24 and 40).
+    """
 
     scale = 1.2
 
@@ -54,14 +60,13 @@ class HsEmotionAffect:
         return {"valence": rows[:, -2].astype(np.float32), "arousal": rows[:, -1].astype(np.float32)}
 
 
-class _AffectError:
-    """Mean absolute difference of the same frame; lower is better."""
+class AffectError(LocatedMetric):
+    """Mean absolute difference of valence or arousal in the same frame; lower is better."""
 
-    dimension = ""
-
-    def __init__(self, context: MetricContext) -> None:
+    def __init__(self, context: MetricContext, dimension: Literal["valence", "arousal"]) -> None:
         """Raises Unavailable where the weights are not here."""
-        self._locate = FaceLocator(context)
+        super().__init__(context)
+        self._dimension = dimension
         self._extractor = HsEmotionAffect(context.locate_weight(VALENCE_WEIGHT))
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -77,47 +82,35 @@ class _AffectError:
         return Stats(value=float(np.abs(ours - theirs).mean()), detail=detail)
 
     def _read(self, sample: Sample, reference: Sample, features: Features) -> NDArray[np.float64]:
-        found: Floats = features(self._extractor, self._locate(sample, reference, features))[self.dimension]
+        found: Floats = features(self._extractor, self._locate(sample, reference, features))[self._dimension]
         return found.astype(np.float64)
-
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         return signature(
-            f"mean |difference| of {self.dimension} per frame, −1..1", weights=self._extractor.label,
+            f"mean |difference| of {self._dimension} per frame, −1..1", weights=self._extractor.label,
             crop=f"square landmark box ×{HsEmotionAffect.scale}; boxes: {boxes_told(stats)}",
             resize=f"bilinear {HSEMOTION_PX}", version=VERSION,
         )
 
 
-class ValenceError(_AffectError):
-    """Unpleasant to pleasant."""
-
-    dimension = "valence"
-
-
-class ArousalError(_AffectError):
-    """Calm to excited."""
-
-    dimension = "arousal"
+def valence_error(context: MetricContext) -> AffectError:
+    """Unpleasant to pleasant. Raises Unavailable where the weights are not here."""
+    return AffectError(context, "valence")
 
 
-class EmotionLevel:
+def arousal_error(context: MetricContext) -> AffectError:
+    """Calm to excited. Raises Unavailable where the weights are not here."""
+    return AffectError(context, "arousal")
+
+
+class EmotionLevel(LocatedMetric):
     """Does a higher intensity level look like more of the emotion? Exists only over clips of several levels."""
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""
         if context.judges is None:
             raise Unavailable("the emotion judge needs a dataset's train split; score inside a run of a dataset")
-        self._locate = FaceLocator(context)
+        super().__init__(context)
         self._extractor = context.judges.emotion()
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -154,13 +147,6 @@ class EmotionLevel:
             return "no subject has clips of one emotion at two intensity levels"
         clips = sum(len(levels) for levels, _ in groups.values())
         return f"{clips} clips in {len(groups)} groups of one subject and emotion"
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         return signature(

@@ -2,11 +2,13 @@
 
 blink_rate = |B̂/min − B/min|, B blinks of the reference, read from the eye aspect ratio
 EAR = (‖p2 − p6‖ + ‖p3 − p5‖) / (2‖p1 − p4‖), mean of both eyes (Soukupová and Čech 2016); a blink is a run of 1 to 12
-frames at 25 frames a second (40–480 ms) below 60 % of the clip's 90th percentile. Over a split the blinks and the
-minutes are added up first: clips of three seconds hold one blink or none. head_motion = mean over yaw, pitch and roll
-of |σ̂ − σ|, σ the standard deviation over the clip in degrees, from a weak-perspective fit of a rigid mean face to eye
-corners and nose. Both: lower is better, 0 is perfect. Traps: methods that are handed the head pose have about the
-reference's head motion; a statistic does not see when things happen; a clip that is mostly shut-eyed has no open level.
+frames at 25 frames a second (40–480 ms) below 60 % of the clip's 90th percentile. The blinks and the minutes of one
+subject are added up first, for clips of three seconds hold one blink or none; the value is the mean over subjects: a
+method that blinks too much for one person and too little for another is wrong about both.
+head_motion = mean over yaw, pitch and roll of |σ̂ − σ|, σ the standard deviation over the clip in degrees, from a
+weak-perspective fit of a rigid mean face to eye corners and nose. Both: lower is better, 0 is perfect. Traps: methods
+that are handed the head pose have about the reference's head motion; a statistic does not see when things happen; a
+clip that is mostly shut-eyed has no open level.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from .pairs import require_aligned
 from .signatures import mean_over_clips, signature
 
 VERSION = "1"
+BLINK_VERSION = "2"  # 1 added up the blinks of all subjects before it compared them
 CLOSED_SHARE, OPEN_PERCENTILE = 0.60, 90
 LONGEST_BLINK_SECONDS = 0.5
 MIN_SECONDS = 1.0
@@ -61,7 +64,7 @@ def count_blinks(ratio: NDArray[np.float64], fps: float) -> int:
 
 
 class BlinkRate:
-    """Difference of blinks per minute; over a split, of all blinks over all minutes."""
+    """Difference of blinks per minute; over a split, of each subject's blinks over its minutes, mean over subjects."""
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where no landmark detector is at hand."""
@@ -83,21 +86,28 @@ class BlinkRate:
         )
         detail: dict[str, float | int | str] = {
             "blinks": ours, "reference_blinks": theirs, "seconds": 60.0 * minutes, "detector": self._detect.name,
+            "subject": reference.subject,
         }  # fmt: skip
         return Stats(value=abs(ours - theirs) / minutes, detail=detail)
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        """|Σ blinks − Σ reference blinks| / Σ minutes; None without clips."""
-        seconds = sum(float(entry.detail["seconds"]) for entry in stats)
-        surplus = sum(int(entry.detail["blinks"]) - int(entry.detail["reference_blinks"]) for entry in stats)
-        return 60.0 * abs(surplus) / seconds if seconds > 0 else None
+        """Mean over subjects of |Σ blinks − Σ reference blinks| / Σ minutes; None without clips."""
+        totals: dict[str, tuple[float, float]] = {}
+        for entry in stats:
+            seconds, surplus = totals.get(str(entry.detail["subject"]), (0.0, 0.0))
+            extra = int(entry.detail["blinks"]) - int(entry.detail["reference_blinks"])
+            totals[str(entry.detail["subject"])] = (seconds + float(entry.detail["seconds"]), surplus + extra)
+        rates = [60.0 * abs(surplus) / seconds for seconds, surplus in totals.values()]
+        return float(np.mean(rates)) if rates else None
 
     def caveat(self, stats: Sequence[Stats]) -> str:
         """Both counts: a rate over few seconds means little."""
         ours, theirs, seconds = (
             sum(float(entry.detail[name]) for entry in stats) for name in ("blinks", "reference_blinks", "seconds")
         )
-        return f"{ours:.0f} blinks against {theirs:.0f} in {seconds:.0f} s"
+        subjects = len({entry.detail["subject"] for entry in stats})
+        whose = f" of {subjects} subjects" if subjects > 1 else ""
+        return f"{ours:.0f} blinks against {theirs:.0f} in {seconds:.0f} s{whose}"
 
     def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
         return landmarker_used(stats)
@@ -107,8 +117,8 @@ class BlinkRate:
             f"blinks/min, EAR of both eyes < {CLOSED_SHARE} × percentile {OPEN_PERCENTILE}, "
             f"runs up to {LONGEST_BLINK_SECONDS} s"
         )
-        pool = "|difference of blinks| over all minutes of all clips"
-        return signature(variant, weights=self._detect.label, pool=pool, version=VERSION)
+        pool = "|difference of blinks| over all minutes of a subject, mean over subjects"
+        return signature(variant, weights=self._detect.label, pool=pool, version=BLINK_VERSION)
 
 
 def head_angles(landmarks: Floats) -> NDArray[np.float64]:

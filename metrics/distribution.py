@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from emobench.errors import Unavailable
 from emobench.types import Extractor, Features, Floats, Frames, MetricContext, Sample, Stats
 
+from .batches import BATCH, batches
 from .faces import FaceLocator, boxes_told, landmarker_used
 from .inception import FEATURES, load_inception
 from .pairs import require_aligned
 from .signatures import signature, weight_label
 
 VERSION = "1"
-BATCH = 16
 BLOCK_ROWS = 1024  # of kernel matrices, so that memory is bounded
 ENOUGH = 2048  # samples below which a Fréchet distance is warned about
 
@@ -78,26 +78,24 @@ class InceptionFeatures:
     """Extractor: features (T, 2048) float32 of every frame."""
 
     def __init__(self, path: Path, device: str) -> None:
-        self._embed = load_inception(path, device)
-        self._device = device
+        self._embed = load_inception(path, device, BATCH)
         self.label = weight_label("fid.inception", path)
 
     def key(self) -> str:
-        return f"inception|{self.label}|full frame|bilinear 299 without anti-aliasing|1"
+        return f"inception|{self.label}|full frame|bilinear 299 without anti-aliasing|2"
 
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
         return {"features": self._features(sample.frames)}
 
     def _features(self, frames: Frames) -> Floats:
         parts = []
-        with torch.inference_mode():
-            for start in range(0, len(frames), BATCH):
-                batch = torch.from_numpy(frames[start : start + BATCH]).to(self._device)
-                parts.append(self._embed(batch.permute(0, 3, 1, 2).float() / 255.0).cpu().numpy())
+        for batch, count in batches(frames):
+            images = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255.0
+            parts.append(self._embed(images).numpy()[:count])
         return np.concatenate(parts).astype(np.float32)
 
 
-class _Pooled:
+class PooledDistance:
     """What these distances share: each clip contributes its frames' features and has no value of its own."""
 
     bootstrap_resamples = 0  # clips drawn twice would be pairs of equal frames; and one distance takes seconds
@@ -117,11 +115,11 @@ class _Pooled:
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         """The distance of the pooled frames; None below two frames."""
-        ours, theirs = _pooled(stats)
+        ours, theirs = pooled(stats)
         return self.distance(ours, theirs) if len(ours) > 1 else None
 
 
-class Fid(_Pooled):
+class Fid(PooledDistance):
     """Fréchet Inception distance over all frames of all clips; 0 for identical sets."""
 
     def __init__(self, context: MetricContext) -> None:
@@ -135,18 +133,21 @@ class Fid(_Pooled):
 
     def caveat(self, stats: Sequence[Stats]) -> str:
         """N, frames per clip, the bias warning below 2048 frames, and KID."""
-        ours, theirs = _pooled(stats)
+        ours, theirs = pooled(stats)
         kid = f"; KID {kernel_distance(ours, theirs):.5f} (unbiased)" if len(ours) > 1 else ""
         return f"{sample_size(stats, is_biased=True)}{kid}"
 
     def signature(self) -> str:
         return signature(
-            "FID, TF-FID Inception pool3 2048-d, all frames, unbiased covariance", weights=self._weights,
-            resize="bilinear 299 without anti-aliasing (pytorch-fid)", pool="all frames of all clips", version=VERSION,
+            "FID, TF-FID Inception pool3 2048-d, all frames, unbiased covariance",
+            weights=self._weights,
+            resize="bilinear 299 without anti-aliasing (pytorch-fid)",
+            pool="all frames of all clips",
+            version=VERSION,
         )
 
 
-class Kid(_Pooled):
+class Kid(PooledDistance):
     """Kernel Inception distance over all frames of all clips, on the features that FID uses."""
 
     def __init__(self, context: MetricContext) -> None:
@@ -168,12 +169,14 @@ class Kid(_Pooled):
     def signature(self) -> str:
         return signature(
             "KID, kernel (xy/2048 + 1)³, unbiased, all pairs without subsets, TF-FID Inception pool3",
-            weights=self._weights, resize="bilinear 299 without anti-aliasing (pytorch-fid)",
-            pool="all frames of all clips", version=VERSION,
+            weights=self._weights,
+            resize="bilinear 299 without anti-aliasing (pytorch-fid)",
+            pool="all frames of all clips",
+            version=VERSION,
         )
 
 
-class FrechetJudge(_Pooled):
+class FrechetJudge(PooledDistance):
     """Fréchet distance on what the dataset's emotion judge sees before its last layer; 0 for identical sets."""
 
     def __init__(self, context: MetricContext) -> None:
@@ -205,8 +208,10 @@ class FrechetJudge(_Pooled):
     def signature_over(self, stats: Sequence[Stats]) -> str:
         return signature(
             "Fréchet distance of emotion-judge features, 128-d, all frames, unbiased covariance",
-            weights=self._extractor.key(), crop=f"judge's own; boxes: {boxes_told(stats)}",
-            pool="all frames of all clips", version=VERSION,
+            weights=self._extractor.key(),
+            crop=f"judge's own; boxes: {boxes_told(stats)}",
+            pool="all frames of all clips",
+            version=VERSION,
         )
 
 
@@ -220,7 +225,7 @@ def sample_size(stats: Sequence[Stats], *, is_biased: bool) -> str:
     return f"N = {sum(counts)} frames ({each} a clip){bias}"
 
 
-def _pooled(stats: Sequence[Stats]) -> tuple[Floats, Floats]:
+def pooled(stats: Sequence[Stats]) -> tuple[Floats, Floats]:
     if not stats:
         return np.zeros((0, FEATURES), np.float32), np.zeros((0, FEATURES), np.float32)
     ours = np.concatenate([entry.arrays["prediction"] for entry in stats])

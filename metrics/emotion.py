@@ -7,7 +7,7 @@ comparable; a clip whose emotion a network does not know is unscored, not wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.types import EMOTIONS, Extractor, Features, Floats, MetricContext, Sample, Stats
 
 from . import expressnet
-from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
+from .batches import batches
+from .faces import boxes_told, landmarks_of
+from .located import LocatedMetric
 from .onnx import OnnxNetwork
-from .signatures import mean_over_clips, signature, weight_label
+from .signatures import signature, weight_label
 
 VERSION = "1"
 HSEMOTION_WEIGHT = "hsemotion.enet_b0_8_best_vgaf"
@@ -28,11 +30,10 @@ HSEMOTION_WEIGHT = "hsemotion.enet_b0_8_best_vgaf"
 HSEMOTION_CLASSES = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 HSEMOTION_PX = 224
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-BATCH = 32
 
 
-def square_crops(located: Sample, scale: float, size_px: int) -> NDArray[np.uint8]:
-    """(T, size, size, 3): the square around each frame's landmark box × scale, black outside the frame."""
+def square_crops(located: Sample, scale: float, size_px: int) -> Iterator[NDArray[np.uint8]]:
+    """(size, size, 3) a frame: the square around its landmark box × scale, black outside the frame."""
     import cv2
 
     landmarks = landmarks_of(located).astype(np.float64)
@@ -40,14 +41,12 @@ def square_crops(located: Sample, scale: float, size_px: int) -> NDArray[np.uint
     centres, sides = (low + high) / 2, (high - low).max(axis=1) * scale
     if not (sides > 1).all():
         raise UnscoredError(f"face of no size in frame {int(np.argmin(sides))} of {len(sides)}")
-    crops = np.empty((len(sides), size_px, size_px, 3), np.uint8)
-    for index, (frame, (x, y), side) in enumerate(zip(located.frames, centres, sides, strict=True)):
+    for frame, (x, y), side in zip(located.frames, centres, sides, strict=True):
         step = size_px / side
         # Pixel centres lie at +0.5 in our coordinates, at integers in OpenCV's.
         shift = [(0.5 - centre) * step + size_px / 2 - 0.5 for centre in (x, y)]
         matrix = np.array([[step, 0.0, shift[0]], [0.0, step, shift[1]]])
-        crops[index] = cv2.warpAffine(frame, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
-    return crops
+        yield np.asarray(cv2.warpAffine(frame, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR), np.uint8)
 
 
 class ExpressNetProbabilities:
@@ -60,12 +59,12 @@ class ExpressNetProbabilities:
         self.label = weight_label("expressnet", *expressnet.weight_files(folder))
 
     def key(self) -> str:
-        return f"expressnet|{self.label}|square ×{self.scale}|{expressnet.SIZE_PX}px bilinear|1"
+        return f"expressnet|{self.label}|square ×{self.scale}|{expressnet.SIZE_PX}px bilinear|2"
 
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
         """Raises UnscoredError where a face has no size."""
         crops = square_crops(sample, self.scale, expressnet.SIZE_PX)
-        parts = [self._network.probabilities(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
+        parts = [self._network.probabilities(batch)[:count] for batch, count in batches(crops)]
         return {"probabilities": np.concatenate(parts), "classes": np.array(expressnet.CLASSES)}
 
 
@@ -99,17 +98,19 @@ def imagenet_input(images: NDArray[np.uint8]) -> Floats:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 
-class _EmotionAccuracy:
+class _EmotionAccuracy(LocatedMetric):
     """Top-1 of the clip's mean probability; higher is better, chance is 100 / number of classes."""
 
-    classes: tuple[str, ...] = ()  # () = those of the dataset's train split
+    classes: tuple[str, ...] = ()  # of the network; () = those of the dataset's train split
     crop = ""
     resize = "none"
+    judge = ""  # name in the judges' report; "" for networks from elsewhere
 
     def __init__(self, context: MetricContext, extractor: Extractor, label: str) -> None:
-        self._locate = FaceLocator(context)
+        super().__init__(context)
         self._extractor = extractor
         self._label = label
+        self._chosen = context.classes  # () = all
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
         """Raises UnscoredError: no emotion asked for, one that the network does not know, or no face."""
@@ -120,7 +121,14 @@ class _EmotionAccuracy:
         classes = [str(name) for name in found["classes"]]
         if wanted not in classes:
             raise UnscoredError(f"emotion {wanted!r} is not among the network's classes: {', '.join(classes)}")
-        mean = found["probabilities"].astype(np.float64).mean(axis=0)
+        probabilities = found["probabilities"].astype(np.float64)
+        if self._chosen:
+            if wanted not in self._chosen:
+                raise UnscoredError(f"emotion {wanted!r} is not among the protocol's: {', '.join(self._chosen)}")
+            kept = [index for index, name in enumerate(classes) if name in self._chosen]
+            classes, probabilities = [classes[index] for index in kept], probabilities[:, kept]
+            probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
+        mean = probabilities.mean(axis=0)
         predicted = classes[int(np.argmax(mean))]
         detail: dict[str, float | int | str] = {
             "predicted": predicted,
@@ -128,25 +136,19 @@ class _EmotionAccuracy:
             "probability": float(mean[classes.index(wanted)]),
             "frames": len(found["probabilities"]),
             "box_source": self._locate.source(reference),
+            **({"judge": self.judge, "judge_right": int(predicted == wanted)} if self.judge else {}),
         }
         return Stats(value=100.0 if predicted == wanted else 0.0, arrays={"probabilities": mean}, detail=detail)
 
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
-
     def signature_over(self, stats: Sequence[Stats]) -> str:
-        masked = [name for name in EMOTIONS if self.classes and name not in self.classes]
+        known = tuple(name for name in self.classes if not self._chosen or name in self._chosen)
+        masked = [name for name in EMOTIONS if self.classes and name not in known]
         masking = f", unscored: {'+'.join(masked)}" if masked else ""
-        known = f"{len(self.classes)} classes" if self.classes else "classes of the dataset's train split"
+        told = f"{len(known)} classes" if self.classes else "classes of the dataset's train split"
+        if self._chosen and not self.classes:
+            told = f"those of {'+'.join(self._chosen)} in the dataset's train split"
         return signature(
-            f"top-1 of mean probability over frames, {known}{masking}", weights=self._label,
+            f"top-1 of mean probability over frames, {told}{masking}", weights=self._label,
             crop=f"{self.crop}; boxes: {boxes_told(stats)}", resize=self.resize, version=VERSION,
         )
 
@@ -181,6 +183,7 @@ class JudgedEmotion(_EmotionAccuracy):
     """The dataset's own emotion judge, trained on its train split."""
 
     crop = "judge's own"
+    judge = "emotion"
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""

@@ -9,6 +9,7 @@ counted (a few tenths of a level); flicker inside the moving face is not seen; a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,7 +36,7 @@ def luma(frame: NDArray[np.uint8]) -> Floats:
 def static_pixels(frames: Frames) -> NDArray[np.bool_]:
     """(H, W) True where luma stays within STATIC_RANGE levels over (T, H, W, 3)."""
     low = high = luma(frames[0])
-    for frame in frames[1:]:
+    for frame in frames:
         grey = luma(frame)
         low, high = np.minimum(low, grey), np.maximum(high, grey)
     return np.asarray(high - low <= STATIC_RANGE, np.bool_)
@@ -43,9 +44,13 @@ def static_pixels(frames: Frames) -> NDArray[np.bool_]:
 
 def second_differences(prediction: Frames, reference: Frames, where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(T − 2,) mean |second difference of the error| over the pixels `where` (H, W), grey levels."""
-    errors = [luma(a)[where] - luma(b)[where] for a, b in zip(prediction, reference, strict=True)]
-    triples = zip(errors, errors[1:], errors[2:], strict=False)
-    return np.array([float(np.abs(c - 2.0 * b + a).mean(dtype=np.float64)) for a, b, c in triples])
+    values, held = [], deque[Floats](maxlen=2)  # three errors at a time, however long the clip is
+    for ours, theirs in zip(prediction, reference, strict=True):
+        error = luma(ours)[where] - luma(theirs)[where]
+        if len(held) == 2:
+            values.append(float(np.abs(error - 2.0 * held[1] + held[0]).mean(dtype=np.float64)))
+        held.append(error)
+    return np.array(values)
 
 
 class Flicker:

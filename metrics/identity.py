@@ -18,10 +18,11 @@ from emobench.errors import UnscoredError
 from emobench.types import Features, Floats, MetricContext, Sample, Stats
 
 from .emotion import imagenet_input
-from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
+from .faces import boxes_told, landmarks_of
+from .located import LocatedMetric
 from .onnx import OnnxNetwork
 from .pairs import require_aligned
-from .signatures import mean_over_clips, signature, weight_label
+from .signatures import signature, weight_label
 
 VERSION = "1"
 SIZE_PX = 112
@@ -72,12 +73,12 @@ class FaceEmbeddings:
         return {"embeddings": stacked / np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), 1e-12)}
 
 
-class Csim:
+class Csim(LocatedMetric):
     """Cosine similarity −1..1 of prediction and reference in the same frame; higher is better."""
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where MobileFaceNet is not here."""
-        self._locate = FaceLocator(context)
+        super().__init__(context)
         self._extractor = FaceEmbeddings(context.locate_weight("mobilefacenet"))
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -89,16 +90,6 @@ class Csim:
         cosines = (ours.astype(np.float64) * theirs).sum(axis=1) / lengths
         detail: dict[str, float | int | str] = {"frames": len(cosines), "box_source": self._locate.source(reference)}
         return Stats(value=float(cosines.mean()), detail=detail)
-
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         return signature(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from emobench.errors import Unavailable
 
+from .onnx import forward_of
 from .torchvision_schemas import ensure_torchvision
 
 FEATURES = 2048
@@ -32,8 +34,8 @@ def build_inception() -> Any:
     return network
 
 
-class PooledFeatures(nn.Module):
-    """(B, 3, H, W) in 0..1 → (B, 2048)."""
+class Trunk(nn.Module):
+    """(B, 3, 299, 299) in −1..1 → (B, 2048): the layers up to the global pooling."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -46,16 +48,26 @@ class PooledFeatures(nn.Module):
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
-        resized = functional.interpolate(images, size=(SIZE_PX, SIZE_PX), mode="bilinear", align_corners=False)
-        features: Tensor = self._stem(2.0 * resized - 1.0).mean(dim=(2, 3))
+        features: Tensor = self._stem(images).mean(dim=(2, 3))
         return features
 
 
-def load_inception(path: Path, device: str) -> PooledFeatures:
-    """The feature network with the weights of `path`. Raises Unavailable where they do not fit."""
+def embedding(trunk: nn.Module, batch: int, device: str) -> Callable[[Tensor], Tensor]:
+    """(batch, 3, H, W) in 0..1 → (batch, 2048), both on the CPU: the resize, then the network."""
+    forward = forward_of(trunk, (batch, 3, SIZE_PX, SIZE_PX), device)
+
+    def embed(images: Tensor) -> Tensor:
+        resized = functional.interpolate(images, size=(SIZE_PX, SIZE_PX), mode="bilinear", align_corners=False)
+        return forward(2.0 * resized - 1.0)[0]
+
+    return embed
+
+
+def load_inception(path: Path, device: str, batch: int) -> Callable[[Tensor], Tensor]:
+    """The embedding with the weights of `path`, of batches of one size. Raises Unavailable where they do not fit."""
     network = build_inception()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
         raise Unavailable(f"{path.name} is no FID Inception file ({type(error).__name__}). Fetch it again.") from error
-    return PooledFeatures(network).to(device).eval()
+    return embedding(Trunk(network), batch, device)

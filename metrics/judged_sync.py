@@ -14,20 +14,22 @@ import numpy as np
 from emobench.errors import Unavailable
 from emobench.types import Features, MetricContext, Sample, Stats
 
-from .faces import FaceLocator, boxes_told, landmarker_used
-from .signatures import mean_over_clips, signature
+from .faces import boxes_told
+from .located import LocatedMetric
+from .signatures import signature
 
 VERSION = "1"
+NEAR_FRAMES = 1  # a best offset within it counts as right where the judge itself is graded
 
 
-class SyncJudge:
+class SyncJudge(LocatedMetric):
     """Margin at offset zero; see the module's words."""
 
     def __init__(self, context: MetricContext) -> None:
         """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""
         if context.judges is None:
             raise Unavailable("the lip-sync judge needs a dataset's train split; score inside a run of a dataset")
-        self._locate = FaceLocator(context)
+        super().__init__(context)
         self._extractor = context.judges.lipsync()
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -39,19 +41,11 @@ class SyncJudge:
             "distance": float(distances[zero]),
             "best_offset_frames": int(offsets[int(np.argmin(distances))]),
             "windows": int(found["windows"]),
+            "judge": "lipsync",
+            "judge_right": int(abs(int(offsets[int(np.argmin(distances))])) <= NEAR_FRAMES),
             "box_source": self._locate.source(reference),
         }
         return Stats(value=float(np.median(distances) - distances[zero]), detail=detail)
-
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         variant = "margin at offset 0: median over ±15 frames minus distance at 0"

@@ -9,7 +9,9 @@ of the two conventions would have kept it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,30 @@ import torch
 from numpy.typing import NDArray
 
 from emobench.errors import UnscoredError
-from emobench.types import SAMPLE_RATE_HZ, Features, Floats, MetricContext, Sample, Stats
+from emobench.types import SAMPLE_RATE_HZ, Features, Floats, Image, MetricContext, Sample, Stats
 
+from .batches import BATCH, batches
 from .faces import FaceLocator, boxes_told, landmarker_used, landmarks_of
 from .mfcc import mfcc
 from .signatures import mean_over_clips, signature, weight_label
-from .syncnet import AUDIO_STEPS_PER_FRAME, AUDIO_WINDOW, VIDEO_WINDOW, load_syncnet, offset_distances, score_distances
+from .syncnet import (
+    AUDIO_STEPS_PER_FRAME,
+    AUDIO_WINDOW,
+    FACE_PX,
+    VIDEO_WINDOW,
+    SyncTowers,
+    load_syncnet,
+    offset_distances,
+    score_distances,
+)
 
 VERSION = "1"
 FPS = 25.0
 MIN_FRAMES = VIDEO_WINDOW + 1  # as released: the last possible window is not used
 MIN_TRACK_CONVENTIONS = (100, 50)
 MAX_LENGTH_GAP_FRAMES = 5
-CROP_SCALE, PAD_GREY, CROP_PX, MEDIAN_FRAMES = 0.4, 110, 224, 13
+CROP_SCALE, PAD_GREY, CROP_PX, MEDIAN_FRAMES = 0.4, 110, FACE_PX, 13
 FOREHEAD = 0.2  # a face detector's box reaches above the brows: share of the landmarks' height
-BATCH = 8
 
 
 def detection_squares(landmarks: Floats) -> NDArray[np.float64]:
@@ -62,35 +73,37 @@ def crop_face(frame: NDArray[np.uint8], half: float, y: float, x: float) -> NDAr
     return np.asarray(cv2.resize(cut, (CROP_PX, CROP_PX)), np.uint8)
 
 
+def face_windows(frames: Iterable[Image], squares: NDArray[np.float64]) -> Iterator[NDArray[np.uint8]]:
+    """(3, 5, 224, 224) BGR crops of each five neighbouring frames, a window at a time."""
+    held = deque[NDArray[np.uint8]](maxlen=VIDEO_WINDOW)
+    for frame, square in zip(frames, squares, strict=True):
+        held.append(crop_face(frame, *square)[..., ::-1].transpose(2, 0, 1))
+        if len(held) == VIDEO_WINDOW:
+            yield np.stack(held, axis=1)
+
+
 class SyncNetDistances:
     """Extractor: distances (31,) float64 of a located sample, and windows () int, face_px () float."""
 
     def __init__(self, path: Path, device: str) -> None:
-        self._network = load_syncnet(path, device)
-        self._device = device
+        self._towers = SyncTowers(load_syncnet(path), BATCH, device)
         self.label = weight_label("syncnet", path)
 
     def key(self) -> str:
-        return f"syncnet-distances|{self.label}|crop {CROP_SCALE} pad {PAD_GREY} {CROP_PX}px median {MEDIAN_FRAMES}|1"
+        return f"syncnet-distances|{self.label}|crop {CROP_SCALE} pad {PAD_GREY} {CROP_PX}px median {MEDIAN_FRAMES}|2"
 
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
         """Raises UnscoredError: no audio, other frame rate, too short, lengths that differ."""
         windows = _window_count(sample)
         assert sample.audio is not None  # _window_count has refused silent clips
         squares = detection_squares(landmarks_of(sample))
-        crops = np.stack([crop_face(f, *square) for f, square in zip(sample.frames, squares, strict=True)])
-        video = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1].transpose(3, 0, 1, 2)))  # (3, T, 224, 224) BGR
-        cepstra = torch.from_numpy(mfcc(sample.audio).T.astype(np.float32))  # (13, M)
-        seen, heard = [], []
-        with torch.inference_mode():
-            for start in range(0, windows, BATCH):
-                frames = range(start, min(start + BATCH, windows))
-                faces = torch.stack([video[:, t : t + VIDEO_WINDOW] for t in frames]).float()
-                steps = [AUDIO_STEPS_PER_FRAME * t for t in frames]
-                sounds = torch.stack([cepstra[None, :, s : s + AUDIO_WINDOW] for s in steps])
-                seen.append(self._network.embed_video(faces.to(self._device)).cpu())
-                heard.append(self._network.embed_audio(sounds.to(self._device)).cpu())
-        distances = offset_distances(torch.cat(seen).numpy(), torch.cat(heard).numpy())
+        cepstra = mfcc(sample.audio).T.astype(np.float32)  # (13, M)
+        steps = (AUDIO_STEPS_PER_FRAME * t for t in range(windows))
+        sounds = (cepstra[None, :, s : s + AUDIO_WINDOW] for s in steps)
+        heard = [self._towers.embed_audio(torch.from_numpy(b))[:n] for b, n in batches(sounds)]
+        faces = itertools.islice(face_windows(sample.frames, squares), windows)
+        seen = [self._towers.embed_video(torch.from_numpy(b).float())[:n] for b, n in batches(faces)]
+        distances = offset_distances(np.concatenate(seen), np.concatenate(heard))
         return {"distances": distances, "windows": np.array(windows), "face_px": np.array(2 * np.median(squares[:, 0]))}
 
 
@@ -150,7 +163,9 @@ class _SyncNetMetric:
         return signature(
             f"SyncNet {self.field}, offsets ±15, zero-padded ends, no min_track, audio of the prediction",
             weights=self._extractor.label,
-            crop=f"{box}; boxes: {boxes_told(stats)}", resize=f"bilinear {CROP_PX}", version=VERSION,
+            crop=f"{box}; boxes: {boxes_told(stats)}",
+            resize=f"bilinear {CROP_PX}",
+            version=VERSION,
         )
 
 

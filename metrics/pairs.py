@@ -15,6 +15,11 @@ def require_reference(reference: Sample | None) -> Sample:
     return reference
 
 
+def same_rate(a: Sample, b: Sample) -> bool:
+    """Whether two clips run at one frame rate."""
+    return abs(a.fps / b.fps - 1) <= _RATE_TOLERANCE
+
+
 def require_aligned(prediction: Sample, reference: Sample | None) -> Sample:
     """The reference, where both hold as many frames of one size and rate; else raises UnscoredError."""
     reference = require_reference(reference)
@@ -26,7 +31,7 @@ def require_aligned(prediction: Sample, reference: Sample | None) -> Sample:
         raise UnscoredError(f"prediction is {size} pixels, reference {wanted}; nothing is resized")
     if ours[0] == 0:
         raise UnscoredError("clip has no frames")
-    if abs(prediction.fps / reference.fps - 1) > _RATE_TOLERANCE:
+    if not same_rate(prediction, reference):
         rates = f"prediction runs at {prediction.fps:.4g} frames a second, reference at {reference.fps:.4g}"
         raise UnscoredError(f"{rates}; nothing is resampled")
     return reference

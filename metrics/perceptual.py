@@ -15,19 +15,57 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from emobench.errors import Unavailable, UnscoredError
 from emobench.types import Features, MetricContext, Sample, Stats
 
+from .batches import BATCH, batches
+from .onnx import forward_of
 from .pairs import require_aligned
 from .signatures import mean_over_clips, signature, weight_label
 from .torchvision_schemas import ensure_torchvision
 
 VERSION = "1"
-BATCH = 16
 
 
-def load_lpips(backbone: str, path: Path, device: str) -> Any:
+class _Taps(nn.Module):
+    """(B, 3, H, W) → what every slice of a backbone of lpips gives."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        slices = [part for name, part in backbone.named_children() if name.startswith("slice")]
+        self._slices = nn.ModuleList(slices)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        found = []
+        for part in self._slices:
+            images = part(images)
+            found.append(images)
+        return tuple(found)
+
+
+class LpipsNetwork:
+    """lpips.LPIPS's distance of two batches of one size, the backbone through onnxruntime on a CPU."""
+
+    def __init__(self, network: Any, device: str) -> None:
+        import lpips
+
+        self._scale, self._layers, self._normalised = network.scaling_layer, list(network.lins), lpips.normalize_tensor
+        self._forward = forward_of(_Taps(network.net), (BATCH, 3, None, None), device)
+
+    def distances(self, ours: Tensor, theirs: Tensor) -> NDArray[np.float64]:
+        """(BATCH,) of (BATCH, 3, H, W) in −1..1."""
+        total = torch.zeros(len(ours))
+        with torch.inference_mode():
+            sides = [self._forward(self._scale(images)) for images in (ours, theirs)]
+            for layer, a, b in zip(self._layers, *sides, strict=True):
+                difference = (self._normalised(a) - self._normalised(b)) ** 2
+                total += layer(difference).mean(dim=(1, 2, 3))
+        return total.double().numpy()
+
+
+def load_lpips(backbone: str, path: Path, device: str) -> LpipsNetwork:
     """lpips.LPIPS(net=backbone) on torchvision's weights of `path`: alex, vgg or squeeze.
 
     Raises Unavailable where the file does not fit. The slices of lpips keep torchvision's layer numbers.
@@ -43,12 +81,12 @@ def load_lpips(backbone: str, path: Path, device: str) -> Any:
     except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
         reason = f"{path.name} is no weight file of LPIPS's {backbone} backbone ({type(error).__name__})"
         raise Unavailable(f"{reason}. Fetch it again.") from error
-    return network.to(device).eval()
+    return LpipsNetwork(network.eval(), device)
 
 
-def to_signed_tensor(frames: NDArray[np.uint8], device: str) -> torch.Tensor:
+def to_signed_tensor(frames: NDArray[np.uint8]) -> Tensor:
     """(B, H, W, 3) uint8 → (B, 3, H, W) float32 in −1..1."""
-    return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 class LpipsAlex:
@@ -62,7 +100,6 @@ class LpipsAlex:
         """Raises Unavailable where the backbone's weights are not here."""
         path = context.locate_weight(self.weight)
         self._network = load_lpips(self.backbone, path, context.device)
-        self._device = context.device
         self._weights = weight_label(self.weight, path) + "+lpips v0.1 linear"
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
@@ -71,11 +108,9 @@ class LpipsAlex:
         if min(prediction.frames.shape[1:3]) < self.least_px:
             raise UnscoredError(f"frames are smaller than {self.least_px} px")
         distances: list[float] = []
-        with torch.inference_mode():
-            for start in range(0, len(prediction.frames), BATCH):
-                ours = to_signed_tensor(prediction.frames[start : start + BATCH], self._device)
-                theirs = to_signed_tensor(reference.frames[start : start + BATCH], self._device)
-                distances += self._network(ours, theirs).flatten().cpu().double().tolist()
+        for (ours, count), (theirs, _) in zip(batches(prediction.frames), batches(reference.frames), strict=True):
+            found = self._network.distances(to_signed_tensor(ours), to_signed_tensor(theirs))
+            distances += found[:count].tolist()
         return Stats(value=float(np.mean(distances)), detail={"frames": len(distances)})
 
     def aggregate(self, stats: Sequence[Stats]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emobench.types import MetricSpec
+from emobench.specs import MetricSpec
 
 PSNR = MetricSpec(
     name="psnr", version="1", unit="dB", higher_is_better=True,
@@ -103,8 +103,8 @@ JITTER_LANDMARKS = MetricSpec(
     code=("emobench.metrics.motion", "emobench.metrics.landmarks", "emobench.metrics.faces"),
 )
 BLINK_RATE = MetricSpec(
-    name="blink_rate", version="1", unit="1/min", higher_is_better=False, digits=1, is_default=False,
-    summary="Difference of blinks per minute, read from the eye aspect ratio",
+    name="blink_rate", version="2", unit="1/min", higher_is_better=False, digits=1, is_default=False,
+    summary="Difference of blinks per minute of each subject, read from the eye aspect ratio",
     factory="emobench.metrics.behaviour:BlinkRate",
     code=("emobench.metrics.behaviour", "emobench.metrics.landmarks", "emobench.metrics.faces"),
     citation="Soukupová and Čech, Real-time eye blink detection using facial landmarks, CVWW 2016",
@@ -170,6 +170,14 @@ KID = MetricSpec(
     summary="Kernel distance (unbiased MMD²) of the features that FID uses, all frames of the split",
     factory="emobench.metrics.distribution:Kid", code=("emobench.metrics.distribution",),
     citation="Bińkowski et al., Demystifying MMD GANs, ICLR 2018",
+)
+FVD = MetricSpec(
+    name="fvd", version="1", unit="", higher_is_better=False, digits=1, is_default=False,
+    requires=("torch",), weights=("fvd.i3d",),
+    summary="Fréchet distance of I3D features of clips of 16 frames, full frame",
+    factory="emobench.metrics.video_distance:Fvd",
+    code=("emobench.metrics.video_distance", "emobench.metrics.i3d", "emobench.metrics.distribution"),
+    citation="Unterthiner et al., Towards accurate generative models of video: a new metric and challenges, 2018",
 )
 FRECHET_JUDGE = MetricSpec(
     name="frechet.judge", version="1", unit="", higher_is_better=False, digits=2, is_default=False,
@@ -242,7 +250,7 @@ EMOTION_VALENCE = MetricSpec(
     name="emotion.valence", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
     requires=("onnxruntime", "cv2"), weights=("hsemotion.enet_b0_8_va_mtl",),
     summary="Error of valence, −1..1, read by the multi-task HSEmotion network",
-    factory="emobench.metrics.affect:ValenceError",
+    factory="emobench.metrics.affect:valence_error",
     code=("emobench.metrics.affect", "emobench.metrics.emotion", "emobench.metrics.faces"),
     citation="Savchenko, Facial expression and attributes recognition based on multi-task learning, SISY 2021",
 )
@@ -250,7 +258,7 @@ EMOTION_AROUSAL = MetricSpec(
     name="emotion.arousal", version="1", unit="", higher_is_better=False, digits=3, is_default=False,
     requires=("onnxruntime", "cv2"), weights=("hsemotion.enet_b0_8_va_mtl",),
     summary="Error of arousal, −1..1, read by the multi-task HSEmotion network",
-    factory="emobench.metrics.affect:ArousalError",
+    factory="emobench.metrics.affect:arousal_error",
     code=("emobench.metrics.affect", "emobench.metrics.emotion", "emobench.metrics.faces"),
     citation="Savchenko, Facial expression and attributes recognition based on multi-task learning, SISY 2021",
 )
@@ -278,6 +286,12 @@ LATENCY_AUDIO = MetricSpec(
     is_default=False,
     summary="Milliseconds of the audio stage for a second of speech",
     factory="emobench.metrics.speed:AudioLatency", code=("emobench.metrics.speed",),
+)
+MEMORY_PEAK = MetricSpec(
+    name="memory.peak", version="2", unit="MiB", higher_is_better=False, digits=0, needs_reference=False,
+    is_default=False,
+    summary="Memory while rendering, at most: allocated on a CUDA device, else resident in addition to before",
+    factory="emobench.metrics.speed:PeakMemory", code=("emobench.metrics.speed",),
 )
 ALPHA_MOUTH = MetricSpec(
     name="alpha.mouth", version="1", unit="", higher_is_better=False, digits=4,

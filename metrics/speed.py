@@ -1,10 +1,14 @@
-"""Speed from a prediction's own timings: rendering and the audio stage. Measures nothing itself, needs no reference.
+"""Speed and memory from a prediction's own timing: rendering and the audio stage. Measures nothing itself.
 
 fps.render = frames / (field seconds + composite seconds), frames a second, higher is better. latency.audio =
 1000 · seconds of the audio stage / seconds of speech, ms for one second of speech, lower is better. Loading of data
 and writing are left out and reported beside them; published numbers mix all of them. Traps: speeds from different
 devices, thread counts, precisions, backends and sizes are not comparable, so they are never pooled; latency.audio is
 the whole stage over a clip, not the delay until its first frame.
+memory.peak = memory while a clip was rendered, MiB, lower is better: what torch allocated on a CUDA device at most,
+else the additional resident memory of the process (Linux): its peak less what was resident when rendering began. The
+second leaves out the model, and memory that training freed and the allocator hands out again: it says how clips and
+sizes of one method differ, and is never ranked between methods.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from emobench.types import Features, MetricContext, Sample, Stats, Timing
 from .signatures import signature, told
 
 VERSION = "1"
+MEMORY_VERSION = "2"  # 1 was the resident memory of the whole process, whatever it had done before
+NOT_RANKED = "not ranked"  # as reports read it in a signature: no value of such a column is marked as the best
+MEBIBYTE = 1 << 20
 KEYED_BY = ("device", "threads", "precision", "backend", "torso", "size")  # speeds that differ here do not compare
 
 
@@ -48,21 +55,26 @@ class _OfOnePlace:
 
     variant = ""
     pool = ""
+    version = VERSION
 
     def __init__(self, context: MetricContext) -> None:
         del context
 
+    keys: tuple[str, ...] = KEYED_BY
+
     def aggregate(self, stats: Sequence[Stats]) -> float | None:
         """Total of "amount" / total of "per"; None where clips were rendered on different hardware or settings."""
-        places = {tuple(entry.detail[name] for name in KEYED_BY) for entry in stats}
-        if len(places) != 1:
+        if not self._is_one_place(stats):
             return None
         amount = sum(float(entry.arrays["amount"]) for entry in stats)
         return float(amount / sum(float(entry.arrays["per"]) for entry in stats))
 
+    def _is_one_place(self, stats: Sequence[Stats]) -> bool:
+        return len({tuple(entry.detail[name] for name in self.keys) for entry in stats}) == 1
+
     def caveat(self, stats: Sequence[Stats]) -> str | None:
         """Why there is no pooled speed, where clips were rendered in different places."""
-        mixed = [name for name in KEYED_BY if "+" in told(stats, name)]
+        mixed = [name for name in self.keys if "+" in told(stats, name)]
         return f"clips were rendered with different {' and '.join(mixed)}" if mixed else None
 
     def signature(self) -> str:
@@ -71,8 +83,8 @@ class _OfOnePlace:
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         """The signature keyed by where these clips were rendered."""
-        place = ",".join(f"{name}={told(stats, name)}" for name in KEYED_BY) if stats else "place of each clip"
-        return signature(f"{self.variant} on {place}", crop="none", pool=self.pool, version=VERSION)
+        place = ",".join(f"{name}={told(stats, name)}" for name in self.keys) if stats else "place of each clip"
+        return signature(f"{self.variant} on {place}", crop="none", pool=self.pool, version=self.version)
 
 
 class RenderSpeed(_OfOnePlace):
@@ -113,3 +125,34 @@ class AudioLatency(_OfOnePlace):
         arrays = {"amount": np.array(1e3 * timing.audio_seconds), "per": np.array(speech)}
         detail = {"speech_seconds": speech, **place_of(timing)}
         return Stats(value=1e3 * timing.audio_seconds / speech, arrays=arrays, detail=detail)
+
+
+class PeakMemory(_OfOnePlace):
+    """MiB at most while rendering, on a processor in addition to what was resident before; the greatest of the clips.
+
+    Lower is better.
+    """
+
+    variant = "max MiB while rendering"
+    pool = "greatest of the clips of one place"
+    version = MEMORY_VERSION
+    keys = ("memory", *KEYED_BY)
+    bootstrap_resamples = 0  # the greatest of a resample says nothing about the greatest
+
+    def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
+        """Raises UnscoredError where the prediction carries no timing, or its memory was not measured."""
+        timing = timing_of(prediction)
+        peak = timing.peak_cuda_bytes or timing.added_rss_bytes
+        if peak is None:
+            raise UnscoredError("peak memory was not measured where this was rendered (it needs Linux or CUDA)")
+        detail: dict[str, float | int | str] = {
+            "memory": "CUDA allocations" if timing.peak_cuda_bytes else f"additional resident ({NOT_RANKED})",
+            "added_rss_mib": (timing.added_rss_bytes or 0) / MEBIBYTE,
+            "cuda_mib": timing.peak_cuda_bytes / MEBIBYTE,
+            **place_of(timing),
+        }
+        return Stats(value=peak / MEBIBYTE, detail=detail)
+
+    def aggregate(self, stats: Sequence[Stats]) -> float | None:
+        """The greatest; None where clips were rendered on different hardware or settings."""
+        return max(float(entry.value or 0.0) for entry in stats) if self._is_one_place(stats) else None

@@ -10,7 +10,7 @@ signature. A crop is scored by windows inside it, so small crops have few.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ VERSION = "1"
 PEAK, MIDDLE = 255.0, 128.0
 SSIM_C1, SSIM_C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, fine to coarse
+
+ImagePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +131,16 @@ class Ssim:
         """Raises UnscoredError where frame counts or sizes differ, the region is too small, or no face was found."""
         reference = require_aligned(prediction, reference)
         detail: dict[str, float | int | str] = {"frames": len(prediction.frames)}
-        pairs = list(zip(prediction.frames, reference.frames, strict=True))
+        pairs: Iterator[ImagePair] = zip(prediction.frames, reference.frames, strict=True)
+        height, width = reference.frames.shape[1:3]
         if self.region:
             boxes = region_boxes(self.region, self._locate(reference, reference, features))
-            pairs = [(a[y:v, x:u], b[y:v, x:u]) for (a, b), (x, y, u, v) in zip(pairs, boxes, strict=True)]
-            detail |= {"box_source": self._locate.source(reference), "crop_px": int(boxes[0, 2] - boxes[0, 0])}
+            pairs = ((a[y:v, x:u], b[y:v, x:u]) for (a, b), (x, y, u, v) in zip(pairs, boxes, strict=True))
+            width, height = int(boxes[0, 2] - boxes[0, 0]), int(boxes[0, 3] - boxes[0, 1])
+            detail |= {"box_source": self._locate.source(reference), "crop_px": width}
         try:
             values = [self.compare(a, b) for a, b in pairs]
         except ValueError as error:
-            height, width = pairs[0][0].shape[:2]
             raise UnscoredError(f"{error}; the {self.region or 'frame'} has {width}×{height}") from error
         return Stats(value=float(np.mean(values)), detail=detail)
 

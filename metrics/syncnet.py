@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from torch.nn import functional
 from emobench.errors import Unavailable
 from emobench.types import Floats
 
+from .mfcc import CEPSTRA
+from .onnx import forward_of
+
 EMBEDDING = 1024
 VIDEO_WINDOW, AUDIO_WINDOW = 5, 20  # frames at 25 fps, MFCC steps at 100 Hz
 AUDIO_STEPS_PER_FRAME = 4
 MAX_OFFSET_FRAMES = 15
+FACE_PX = 224
 
 
 def _conv2(inputs: int, outputs: int, kernel: tuple[int, int], padding: int = 0) -> list[nn.Module]:
@@ -71,7 +76,53 @@ class SyncNet(nn.Module):
         return embedded
 
 
-def load_syncnet(path: Path, device: str) -> SyncNet:
+def flat_lip_tower(network: SyncNet) -> nn.Sequential:
+    """The lip tower as plane convolutions: (B, 15, 224, 224) → (B, 1024), channels in the order (colour, frame).
+
+    Only its first layer reaches over time, and over all five frames: five planes of three colours are fifteen channels.
+    """
+    layers: list[nn.Module] = []
+    for layer in network.netcnnlip:
+        if isinstance(layer, nn.Conv3d):
+            size, stride, padding = (_plane(each) for each in (layer.kernel_size, layer.stride, layer.padding))
+            flat = nn.Conv2d(layer.in_channels * layer.kernel_size[0], layer.out_channels, size, stride, padding)
+            flat.load_state_dict({"weight": layer.weight.flatten(1, 2), "bias": layer.bias})
+            layers.append(flat)
+        elif isinstance(layer, nn.BatchNorm3d):
+            norm = nn.BatchNorm2d(layer.num_features, layer.eps)
+            norm.load_state_dict(layer.state_dict())
+            layers.append(norm)
+        elif isinstance(layer, nn.MaxPool3d):
+            size, stride, padding = (_plane(each) for each in (layer.kernel_size, layer.stride, layer.padding))
+            layers.append(nn.MaxPool2d(size, stride, padding))
+        else:
+            layers.append(layer)
+    return nn.Sequential(*layers, nn.Flatten(), *network.netfclip).eval()
+
+
+def _plane(value: Any) -> tuple[int, int]:
+    """Height and width of a size over time, height and width."""
+    return (value, value) if isinstance(value, int) else (value[1], value[2])
+
+
+class SyncTowers:
+    """Both towers for batches of one size, through onnxruntime on a CPU."""
+
+    def __init__(self, network: SyncNet, batch: int, device: str) -> None:
+        hearing = nn.Sequential(network.netcnnaud, nn.Flatten(), network.netfcaud)
+        self._see = forward_of(flat_lip_tower(network), (batch, 3 * VIDEO_WINDOW, FACE_PX, FACE_PX), device)
+        self._hear = forward_of(hearing, (batch, 1, CEPSTRA, AUDIO_WINDOW), device)
+
+    def embed_audio(self, windows: Tensor) -> Floats:
+        """(B, 1, 13, 20) → (B, 1024)."""
+        return np.asarray(self._hear(windows)[0].numpy(), np.float32)
+
+    def embed_video(self, windows: Tensor) -> Floats:
+        """(B, 3, 5, 224, 224), BGR 0..255 → (B, 1024)."""
+        return np.asarray(self._see(windows.flatten(1, 2))[0].numpy(), np.float32)
+
+
+def load_syncnet(path: Path) -> SyncNet:
     """The network with the weights of `path`, ready to score. Raises Unavailable where they do not fit."""
     network = SyncNet()
     try:
@@ -82,7 +133,7 @@ def load_syncnet(path: Path, device: str) -> SyncNet:
     missing = [name for name in report.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or report.unexpected_keys:
         raise Unavailable(f"{path.name} is no SyncNet weight file (lacks {missing[:1]}). Fetch it again.")
-    return network.to(device).eval()
+    return network.eval()
 
 
 def offset_distances(video: Floats, audio: Floats) -> NDArray[np.float64]:
@@ -109,6 +160,4 @@ def score_distances(distances: NDArray[np.float64]) -> SyncScore:
     """LSE-D and LSE-C of (31,) mean distances; torch's median (the lower middle one) equals numpy's at odd counts."""
     best = int(np.argmin(distances))
     low = float(distances[best])
-    return SyncScore(
-        lse_d=low, lse_c=float(np.median(distances)) - low, offset_frames=MAX_OFFSET_FRAMES - best
-    )
+    return SyncScore(lse_d=low, lse_c=float(np.median(distances)) - low, offset_frames=MAX_OFFSET_FRAMES - best)

@@ -8,6 +8,7 @@ from pathlib import Path
 from emobench.cache import write_text
 from emobench.store import RunRecord
 
+from .judges import judge_lines
 from .literature import Published, published_for
 from .missing import missing_lines
 from .numbers import coverage_text, interval_text, value_text
@@ -83,6 +84,7 @@ def _caption(dataset: str, rows: Sequence[MethodRow]) -> str:
         f"Dataset {dataset}, protocol {run.protocol}, {clips} test clips, seeds {seeds}.",
         f"Beneath each value: {interval_caption(rows)}.",
         "Bold: best complete value; rows below the second rule (oracles and sanity checks) are not ranked.",
+        *(f"{line}." for line in judge_lines(rows) if "unreliable" in line),
         *(f"{line}." for line in missing_lines(rows)),
     ]
     if any(len(column.signatures) > 1 for column in columns(rows)):

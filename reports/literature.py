@@ -20,6 +20,7 @@ class PublishedRow:
 
     method: str
     values: tuple[str | None, ...]
+    source: str  # the table's, where the row names none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Published:
     dataset: str
     citation: str
     grade: str  # key of GRADES
-    protocol: str
+    source: str  # the table, log or section that it was printed in, else those of its rows; part of the citation
+    protocol: str  # and how it differs from this project's
     columns: tuple[str, ...]
     rows: tuple[PublishedRow, ...]
 
@@ -61,24 +63,33 @@ def published() -> list[Published]:
 
 def _table(name: str, document: Mapping[str, Any], table: Mapping[str, Any]) -> Published:
     columns = tuple(table["columns"])
-    rows = tuple(_row(method, values, len(columns)) for method, values in table["rows"].items())
+    stated = table.get("source") or document.get("source") or ""
+    rows = tuple(_row(method, row, len(columns), stated) for method, row in table["rows"].items())
+    source = stated or "; ".join(dict.fromkeys(row.source for row in rows))
     if document["grade"] not in GRADES:
         raise ValueError(f"grade {document['grade']!r} is none of {', '.join(GRADES)}")
     return Published(
         name=name.removesuffix(".yaml"),
         dataset=table["dataset"],
-        citation=document["citation"],
+        citation=f"{document['citation']}, {source}",
         grade=document["grade"],
+        source=source,
         protocol=table.get("protocol", document["protocol"]),
         columns=columns,
         rows=rows,
     )
 
 
-def _row(method: str, values: Sequence[object], n: int) -> PublishedRow:
+def _row(method: str, row: Sequence[object] | Mapping[str, Any], n: int, stated: str) -> PublishedRow:
+    """Of its values, or of {source, values} where rows of a table come from several sources."""
+    values, source = (row["values"], row["source"]) if isinstance(row, Mapping) else (row, stated)
+    if not source:
+        raise ValueError(f"{method} has no source")
     if len(values) != n:
         raise ValueError(f"{method} has {len(values)} values for {n} columns")
-    return PublishedRow(method=method, values=tuple(None if value is None else str(value) for value in values))
+    return PublishedRow(
+        method=method, values=tuple(None if value is None else str(value) for value in values), source=source
+    )
 
 
 def _plain(dataset: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emobench.types import ReportSpec
+from emobench.specs import ReportSpec
 
 TERMINAL = ReportSpec(
     name="terminal",

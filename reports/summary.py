@@ -13,17 +13,19 @@ from dataclasses import dataclass, replace
 
 from emobench import registry
 from emobench.hashing import canonical_json, short
+from emobench.specs import MetricSpec
 from emobench.stats import MIN_CLUSTERS, Level, bootstrap_interval
 from emobench.store import RunRecord
-from emobench.types import MetricSpec, Result
+from emobench.types import Result
 
 RANKED = ("method", "reference")  # oracles and sanity rows are shown apart and never ranked
 ROLE_ORDER = ("method", "reference", "oracle", "sanity")
 # Display only: the order in which papers print them. Other families follow in alphabetical order.
 FAMILIES = (
-    "psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "frechet", "cpbd", "flicker", "lmd", "lvd", "sync", "jitter",
-    "aue", "blink_rate", "head_motion", "emotion", "csim", "alpha", "fps", "latency",
+    "psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "fvd", "frechet", "cpbd", "flicker", "lmd", "lvd", "sync",
+    "jitter", "aue", "blink_rate", "head_motion", "emotion", "csim", "alpha", "fps", "latency", "memory",
 )  # fmt: skip
+NOT_RANKED = "not ranked"  # in a signature: values that say something, but not which row is better
 INTERVAL_SEED = 0
 
 
@@ -86,6 +88,11 @@ class MethodRow:
     @property
     def is_ranked(self) -> bool:
         return self.role in RANKED
+
+    @property
+    def is_pasted(self) -> bool:
+        """Whether torso and background are the targets' own: such rows and others are never ranked together."""
+        return any(record.run.pasted for record in self.runs)
 
 
 def summarise(runs: Sequence[RunRecord]) -> list[MethodRow]:
@@ -191,7 +198,7 @@ def _titles(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
 
 
 def _labels(groups: Sequence[Sequence[RunRecord]], titles: Sequence[str]) -> list[str]:
-    plain = [g[0].run.method + (f"/{g[0].run.preset}" if g[0].run.preset else "") for g in groups]
+    plain = [g[0].run.label for g in groups]
     keys = list(zip(titles, plain, strict=True))
     return [
         f"{name} {group[0].run.identity[:6]}" if keys.count(key) > 1 else name
@@ -252,16 +259,19 @@ def _interval_of_seed_means(name: str, group: Sequence[RunRecord]) -> tuple[floa
 
 
 def _with_best(row: MethodRow, rows: Sequence[MethodRow]) -> MethodRow:
-    """Mark the best of at least two different complete values of one signature among ranked rows."""
+    """Mark the best of at least two different complete values of one signature among ranked rows.
+
+    None where pasted rows stand beside others, nor where the signature says that its values are NOT_RANKED.
+    """
     if not row.is_ranked:
         return row
     rivals = [other for other in rows if other.data == row.data and other.is_ranked]
     cells = {}
     for name, cell in row.cells.items():
-        field = [other.cells[name] for other in rivals if name in other.cells]
-        complete = [c for c in field if c.value is not None and c.is_complete]
-        values = [c.value for c in complete if c.value is not None]
-        comparable = len(set(values)) > 1 and len({c.signature for c in field if c.n_scored}) == 1
+        field = [(other.cells[name], other.is_pasted) for other in rivals if name in other.cells]
+        values = [c.value for c, _ in field if c.value is not None and c.is_complete]
+        kinds = {(c.signature, is_pasted) for c, is_pasted in field if c.n_scored}
+        comparable = len(set(values)) > 1 and len(kinds) == 1 and NOT_RANKED not in cell.signature
         best = None
         if comparable:
             higher = next(r.results[name].higher_is_better for r in row.runs if name in r.results)

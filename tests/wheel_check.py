@@ -18,6 +18,7 @@ DATA = (
     "emobench/weights.yaml",
     "emobench/py.typed",
     "emobench/metrics/protocols/strict.yaml",
+    "emobench/metrics/protocols/crema-d-6.yaml",
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from emobench.face.mediapipe_tracker import VERTICAL_FOV_DEGREES
 from emobench.face.parsing import SOURCE
-from emobench.types import DatasetSpec
+from emobench.specs import DatasetSpec
 
 from .recorded import Prepared
 from .recordings import ROLES

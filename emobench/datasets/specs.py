@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emobench.types import DatasetSpec
+from emobench.specs import DatasetSpec
 
 _RECORDED_CODE = (
     "emobench.datasets.recorded", "emobench.datasets.cards", "emobench.datasets.tracking", "emobench.datasets.framing",

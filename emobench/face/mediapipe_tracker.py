@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ HEAD_BOX_MM = ((-100.0, -125.0, -140.0), (100.0, 140.0, 95.0))
 
 _NEUTRAL = "_neutral"  # first of the 52 blendshapes, always about 0
 _MOUTH_PREFIXES = ("jaw", "mouth", "tongue")
+_starting = threading.Lock()  # starting redirects the process's stderr, which two threads must not do at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,7 @@ def _collected(
 def _landmarker(model_path: Path) -> Iterator[Any]:
     """Yields detect(image) → (faces, blendshape names); closes the landmarker, whose __del__ fails at exit."""
     try:
-        with _quiet_stderr():
+        with _starting, _quiet_stderr():
             import mediapipe
             from mediapipe.tasks.python import BaseOptions
             from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode

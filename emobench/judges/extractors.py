@@ -13,8 +13,8 @@ from emobench.errors import UnscoredError
 from emobench.types import Floats, Sample
 
 from .crops import cut, face_squares, to_frame
-from .material import MEL_PER_SECOND, grey, log_mel, mouth_shape
-from .networks import VIDEO_WINDOW, FaceNet, SyncTowers
+from .material import MEL_PER_SECOND, log_mel, mouth_shape
+from .networks import VIDEO_WINDOW, FaceNet, SyncTowers, TagImageNet
 from .training import ShapeScale, mouth_windows, sound_windows
 
 BATCH = 128
@@ -70,6 +70,30 @@ class EmotionJudge:
         return _softmax(_run(self._network, crops))
 
 
+class TagImageJudge:
+    """similarity (T, E) float32, cosines −1..1 of frames and tags, and classes (E,) str.
+
+    `network` is the trained encoder itself: in a loss, its `similarity` of float crops can be differentiated.
+    """
+
+    def __init__(self, network: TagImageNet, classes: tuple[str, ...], key: str) -> None:
+        self.network, self.classes, self._key = network, classes, key
+
+    def key(self) -> str:
+        return f"judge.tags:{self._key}"
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """Raises UnscoredError where no face is located."""
+        crops = cut(sample.frames, face_squares(_landmarks(sample)))
+        return {"similarity": self.similarity(crops), "classes": np.array(self.classes)}
+
+    def similarity(self, crops: NDArray[np.uint8]) -> Floats:
+        """(N, 64, 64) → (N, E)."""
+        with torch.inference_mode():
+            parts = [self.network.similarity(torch.from_numpy(batch)).numpy() for batch in _batches(crops)]
+        return np.concatenate(parts)
+
+
 class LandmarkJudge:
     """landmarks (T, 68, 2) float32 px of the sample's frames."""
 
@@ -81,10 +105,10 @@ class LandmarkJudge:
 
     def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
         """Raises UnscoredError where no face is located."""
-        return {"landmarks": self.read(grey(sample.frames), _landmarks(sample))}
+        return {"landmarks": self.read(sample.frames, _landmarks(sample))}
 
     def read(self, frames: NDArray[np.uint8], located: Floats) -> Floats:
-        """(T, 68, 2) px read from grey frames (T, H, W) near the head that `located` (T, 68, 2) shows."""
+        """(T, 68, 2) px read from (T, H, W, 3) or grey frames near the head that `located` (T, 68, 2) shows."""
         squares = face_squares(located)
         shapes = _run(self._network, cut(frames, squares)).reshape(-1, 68, 2)
         return to_frame(self._scale.mean + self._scale.spread * shapes, squares)
@@ -108,7 +132,7 @@ class SyncJudge:
             raise UnscoredError("no audio")
         if len(sample.frames) < MIN_FRAMES:
             raise UnscoredError(f"clip of {len(sample.frames)} frames is shorter than {MIN_FRAMES}")
-        landmarks = self._landmark_judge.read(grey(sample.frames), _landmarks(sample))
+        landmarks = self._landmark_judge.read(sample.frames, _landmarks(sample))
         steps_per_frame = MEL_PER_SECOND / sample.fps
         mel = log_mel(sample.audio, round(len(landmarks) * steps_per_frame))
         return self.compare(mouth_shape(landmarks), mel, steps_per_frame)

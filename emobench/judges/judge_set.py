@@ -1,7 +1,9 @@
 """The judges of one dataset: trained on its train split on first use, kept by content. Knows no dataset by name.
 
-Cached under cache_dir/judges/<key>/ as judges.safetensors and judges.json (classes, scales, each judge's own held-out
-accuracy, and why a judge is missing). The seed is the evaluation's own, apart from every seed a method trains with.
+Cached under cache_dir/judges/<key>/ as judges.safetensors and judges.json (classes, scales, each judge's own accuracy
+on clips it was not trained on, and why a judge is missing). There are two roles that never mix: evaluation judges give
+scores, training judges are offered to methods for their losses and made when one is asked for, which no built-in method
+does. Their clips (see sharing), seeds and architectures differ; each role's clips are what the other is graded on.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from emobench.errors import EmobenchError, InputError, Unavailable
 from emobench.hashing import canonical_json, code_hash, hash_text, hash_value, short
 from emobench.types import Clip, Context, Extractor
 
-SEED = int(hash_text("evaluation")[:8], 16)
-WEIGHTS, CARD, SCHEMA = "judges.safetensors", "judges.json", 1
+from .sharing import ROLES, Role, share
+
+SEEDS: Mapping[Role, int] = {role: int(hash_text(role)[:8], 16) for role in ROLES}  # apart from those of methods
+WEIGHTS, CARD, SCHEMA = "judges.safetensors", "judges.json", 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +32,20 @@ class Bench:
     emotion: Extractor | str
     landmarks: Extractor | str
     lipsync: Extractor | str
+    tags: Extractor | str
     report: Mapping[str, float | str]
 
 
 class JudgeSet:
-    """Implements emobench.types.Judges."""
+    """Implements emobench.types.Judges, in one of the two roles."""
 
-    def __init__(self, train_clips: Sequence[Clip], context: Context, dataset_key: str) -> None:
-        self._clips = sorted(train_clips, key=lambda clip: clip.id)
+    def __init__(
+        self, train_clips: Sequence[Clip], context: Context, dataset_key: str, role: Role = "evaluation"
+    ) -> None:
+        shares = share(train_clips)
+        self.role = role
+        self.clips = shares[role]  # what these judges are trained on
+        self._graded = next(own for other, own in shares.items() if other != role)  # and graded on
         self._context = context
         self._dataset_key = dataset_key
         self._bench: Bench | None = None
@@ -52,8 +62,12 @@ class JudgeSet:
         """distances over offsets; see extractors.SyncJudge. Raises Unavailable with why."""
         return _ready(self._judges().lipsync, "lip-sync")
 
+    def tags(self) -> Extractor:
+        """similarity (T, E) of frames and emotion tags, classes (E,). Raises Unavailable with why."""
+        return _ready(self._judges().tags, "tag–image")
+
     def report(self) -> Mapping[str, float | str]:
-        """Held-out accuracy of each judge on ground truth and on blurred ground truth; empty where none was trained."""
+        """Each judge's accuracy on clips it was not trained on, see grading; empty where none was trained."""
         if self._bench is None and not (self.folder / CARD).exists():
             return {}
         return self._judges().report
@@ -64,8 +78,10 @@ class JudgeSet:
         key = hash_value(
             {
                 "dataset": self._dataset_key,
-                "clips": [[clip.id, clip.sha256, clip.video is not None] for clip in self._clips],
-                "seed": SEED,
+                "clips": [[clip.id, clip.sha256, clip.video is not None] for clip in self.clips],
+                "graded": [[clip.id, clip.sha256, clip.video is not None] for clip in self._graded],
+                "role": self.role,
+                "seed": SEEDS[self.role],
                 "code": code_hash(["emobench.judges"]),
             }
         )
@@ -78,7 +94,7 @@ class JudgeSet:
             folder = self.folder
             bench = load_bench(folder)
             if bench is None:
-                made = making.make(self._clips, SEED, self._context.progress)
+                made = making.make(self.clips, self._graded, self.role, SEEDS[self.role], self._context.progress)
                 save_made(folder, made.tensors, made.card)
                 bench = load_bench(folder)
             if bench is None:
@@ -118,5 +134,6 @@ def load_bench(folder: Path) -> Bench | None:
         emotion=parts.get("emotion", card["missing"].get("emotion", "not trained")),
         landmarks=parts.get("landmarks", card["missing"].get("landmarks", "not trained")),
         lipsync=parts.get("lipsync", card["missing"].get("lipsync", "not trained")),
+        tags=parts.get("tags", card["missing"].get("tags", "not trained")),
         report=card["report"],
     )

@@ -1,4 +1,4 @@
-"""Makes all judges of one train split and measures each on clips it was not trained on.
+"""Makes all judges of one role from its share of a train split; what it may grade them on is the other share.
 
 The judges are trained side by side, on one thread each: their networks are too small for more, and threads that wait
 for each other inside every operator made training ten times slower on a busy machine.
@@ -6,6 +6,7 @@ for each other inside every operator made training ten times slower on a busy ma
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from torch import Tensor
 from emobench.errors import InputError
 from emobench.types import Clip, Extractor, Progress
 
-from .augment import blur
-from .crops import cut
-from .extractors import EmotionJudge, LandmarkJudge, SyncJudge
-from .material import MEL_BANDS, Filmed, Spoken, held_out_frames, load_filmed, load_spoken, select
-from .networks import FaceNet, SyncTowers
+from .extractors import EmotionJudge, LandmarkJudge, SyncJudge, TagImageJudge
+from .grading import grade
+from .material import MEL_BANDS, Filmed, Spoken, held_out_frames, load_filmed, load_spoken, relabelled, select
+from .networks import SyncTowers, TagImageNet, face_network
+from .sharing import Role
 from .training import (
     ShapeScale,
     Tick,
@@ -37,9 +38,7 @@ from .training import (
     train_sync,
 )
 
-BLUR_SHARE = 0.0135  # Gaussian σ as a share of the face square's side: about 1.2 px at 128 px frames
-MIN_SPOKEN = 8
-NEAR_FRAMES = 1
+MIN_SPOKEN = 6
 WORKERS = 2
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -54,27 +53,31 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What there is to train on, split into trained and held out, and why a judge cannot be trained."""
+    """What there is to train on and to grade on, and why a judge cannot be trained."""
 
     filmed: Filmed | None
-    held: NDArray[np.bool_]  # (N,) frames of `filmed` kept from training
+    graded: Filmed | None
     spoken: Sequence[Spoken]
-    held_sentence: str | None
+    graded_spoken: Sequence[Spoken]
     missing: Mapping[str, str]
 
 
-def make(clips: Sequence[Clip], seed: int, progress: Progress) -> Made:
-    """Train every judge that the clips allow; what they do not allow is named in the card's "missing"."""
-    material = _gather(clips, np.random.default_rng([seed, 0]))
-    card: dict[str, Any] = {"missing": dict(material.missing), "report": {}}
+def make(clips: Sequence[Clip], graded: Sequence[Clip], role: Role, seed: int, progress: Progress) -> Made:
+    """Train every judge that the clips allow; what they do not allow is named in the card's "missing".
+
+    They are graded on `graded`; where these have no pixels or sound, on a part of `clips` that is kept from training,
+    if it can be spared. No judge is graded on what it was trained on.
+    """
+    material = _gather(clips, graded, np.random.default_rng([seed, 0]))
+    card: dict[str, Any] = {"missing": dict(material.missing), "report": {}, "role": role}
     tensors: dict[str, Tensor] = {}
     if material.filmed is None:
         return Made(tensors=tensors, card=card)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = {
-            "landmarks": FaceNet(68 * 2), "emotion": FaceNet(len(material.filmed.classes)),
-            "lipsync": SyncTowers(MEL_BANDS),
+            "landmarks": face_network(role, 68 * 2), "emotion": face_network(role, len(material.filmed.classes)),
+            "lipsync": SyncTowers(MEL_BANDS, role), "tags": TagImageNet(role, len(material.filmed.classes)),
         }  # fmt: skip
     scale = _train(networks, material, seed, progress)
     for name, network in networks.items():
@@ -82,47 +85,72 @@ def make(clips: Sequence[Clip], seed: int, progress: Progress) -> Made:
             tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
     card["landmarks"] = {"mean": scale.mean.tolist(), "spread": scale.spread}
     if "emotion" not in material.missing:
-        card["emotion"] = {"classes": list(material.filmed.classes)}
+        card["emotion"] = card["tags"] = {"classes": list(material.filmed.classes)}
     if "lipsync" not in material.missing:
         card["lipsync"] = {"mel_bands": MEL_BANDS}
-    card["report"] = _report(restore(card, tensors, "new"), material.filmed, material)
+    card["report"] = grade(restore(card, tensors, "new"), material.graded, material.graded_spoken)
     return Made(tensors=tensors, card=card)
 
 
-def _gather(clips: Sequence[Clip], rng: np.random.Generator) -> Material:
+def _gather(clips: Sequence[Clip], graded: Sequence[Clip], rng: np.random.Generator) -> Material:
     missing: dict[str, str] = {}
-    filmed, held, spoken = None, np.zeros(0, bool), []
+    filmed = seen = None
+    spoken: list[Spoken] = []
+    heard: list[Spoken] = []
     try:
         filmed = load_filmed(clips)
-        held = held_out_frames(filmed, rng)
         if len(filmed.classes) < 2:
-            missing["emotion"] = f"all train clips show {filmed.classes[0]!r}"
+            missing = dict.fromkeys(("emotion", "tags"), f"all train clips show {filmed.classes[0]!r}")
     except InputError as error:
-        missing = dict.fromkeys(("emotion", "landmarks", "lipsync"), str(error))
+        missing = dict.fromkeys(("emotion", "landmarks", "lipsync", "tags"), str(error))
     if filmed is not None:
+        filmed, seen = _with_graded(filmed, graded, rng)
         try:
             spoken = load_spoken(clips, rng)
-            if len(spoken) < MIN_SPOKEN:
-                missing["lipsync"] = f"{len(spoken)} train clips with sound, {MIN_SPOKEN} are needed"
         except InputError as error:
             missing["lipsync"] = str(error)
+        with contextlib.suppress(InputError):  # then a sentence is held out, where there are enough
+            heard = load_spoken(graded, rng)
+    if spoken and not heard:
+        spoken, heard = _with_sentence_held(spoken)
+    if "lipsync" not in missing and len(spoken) < MIN_SPOKEN:
+        missing["lipsync"] = f"{len(spoken)} train clips with sound, {MIN_SPOKEN} are needed"
+    return Material(filmed=filmed, graded=seen, spoken=spoken, graded_spoken=heard, missing=missing)
+
+
+def _with_graded(
+    filmed: Filmed, graded: Sequence[Clip], rng: np.random.Generator
+) -> tuple[Filmed, Filmed | None]:
+    """(frames to train on, frames to grade on): of the graded clips, else held out; None where nothing is left."""
+    with contextlib.suppress(InputError):
+        seen = relabelled(load_filmed(graded), filmed.classes)
+        if len(seen.frames):
+            return filmed, seen
+    held: NDArray[np.bool_] = held_out_frames(filmed, rng)
+    return select(filmed, ~held), select(filmed, held) if held.any() else None
+
+
+def _with_sentence_held(spoken: list[Spoken]) -> tuple[list[Spoken], list[Spoken]]:
+    """(to train on, to grade on): the last of three sentences or more is held out.
+
+    Of fewer, none is: the judge is trained on all and its report has no line on lip-sync.
+    """
     sentences = sorted({clip.sentence for clip in spoken})
-    return Material(
-        filmed=filmed, held=held, spoken=spoken, held_sentence=sentences[-1] if len(sentences) > 2 else None,
-        missing=missing,
-    )  # fmt: skip
+    if len(sentences) < 3:
+        return spoken, []
+    return ([c for c in spoken if c.sentence != sentences[-1]], [c for c in spoken if c.sentence == sentences[-1]])
 
 
 def _train(networks: Mapping[str, Any], material: Material, seed: int, progress: Progress) -> ShapeScale:
     """Fit what is not missing; the scale of the landmark network. Each judge draws from its own generator."""
     assert material.filmed is not None
-    kept = select(material.filmed, ~material.held)
-    heard = [clip for clip in material.spoken if clip.sentence != material.held_sentence]
-    rngs = [np.random.default_rng([seed, number]) for number in (1, 2, 3)]
+    kept, heard = material.filmed, material.spoken
+    rngs = [np.random.default_rng([seed, number]) for number in (1, 2, 3, 4)]
     jobs: dict[str, tuple[int, Callable[[Tick], ShapeScale | None]]] = {
         "landmarks": (face_steps(kept), partial(train_landmarks, networks["landmarks"], kept, rngs[0])),
         "emotion": (emotion_steps(kept), partial(train_emotion, networks["emotion"], kept, rngs[1])),
         "lipsync": (sync_steps(heard), partial(train_sync, networks["lipsync"], heard, rngs[2])),
+        "tags": (emotion_steps(kept), partial(train_emotion, networks["tags"], kept, rngs[3])),
     }
     wanted = {name: job for name, job in jobs.items() if name not in material.missing}
     ticks: SimpleQueue[bool] = SimpleQueue()
@@ -153,69 +181,21 @@ def _until_all_end(ticks: SimpleQueue[bool], running: int) -> Iterator[None]:
             running -= 1
 
 
-def _report(judges: Mapping[str, Any], filmed: Filmed, material: Material) -> dict[str, float]:
-    """Each judge's own accuracy on held-out clips, as they are and blurred."""
-    held = material.held
-    seen = select(filmed, held if held.any() else ~held)
-    report = {"held_out_clips": float(len(np.unique(filmed.clip[held])))}
-    report |= _landmark_report(judges["landmarks"], seen)
-    if "emotion" in judges:
-        report |= _emotion_report(judges["emotion"], seen)
-    if "lipsync" in judges:
-        spoken = [clip for clip in material.spoken if material.held_sentence in (None, clip.sentence)]
-        report |= _sync_report(judges["lipsync"], spoken)
-    return report
-
-
-def _blurred(filmed: Filmed) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return blur(filmed.frames, BLUR_SHARE * float(np.median(filmed.squares[:, 2])))
-
-
-def _landmark_report(judge: LandmarkJudge, filmed: Filmed) -> dict[str, float]:
-    report = {}
-    for name, frames in (("ground_truth", filmed.frames), ("blurred", _blurred(filmed))):
-        errors = np.linalg.norm(judge.read(frames, filmed.landmarks) - filmed.landmarks, axis=2)
-        report[f"landmarks.face_px.{name}"] = float(errors.mean())
-        report[f"landmarks.mouth_px.{name}"] = float(errors[:, 48:].mean())
-    return report
-
-
-def _emotion_report(judge: EmotionJudge, filmed: Filmed) -> dict[str, float]:
-    report = {}
-    for name, frames in (("ground_truth", filmed.frames), ("blurred", _blurred(filmed))):
-        probabilities = judge.probabilities(cut(frames, filmed.squares))
-        report[f"emotion.frame_accuracy.{name}"] = float(100 * (probabilities.argmax(axis=1) == filmed.emotion).mean())
-        numbers = np.unique(filmed.clip)
-        of_clip = [filmed.clip == number for number in numbers]
-        right = [probabilities[rows].mean(axis=0).argmax() == filmed.emotion[rows][0] for rows in of_clip]
-        report[f"emotion.clip_accuracy.{name}"] = float(100 * np.mean(right))
-    return report
-
-
-def _sync_report(judge: SyncJudge, spoken: Sequence[Spoken]) -> dict[str, float]:
-    margins, near = [], []
-    for clip in spoken:
-        found = judge.compare(clip.mouth, clip.mel, len(clip.mel) / len(clip.mouth))
-        distances, offsets = found["distances"], found["offsets"]
-        margins.append(np.median(distances) - distances[len(distances) // 2])
-        near.append(abs(int(offsets[distances.argmin()])) <= NEAR_FRAMES)
-    accuracy = float(100 * np.mean(near))
-    return {"lipsync.margin.tracked": float(np.mean(margins)), "lipsync.offset_accuracy.tracked": accuracy}
-
-
 def restore(card: Mapping[str, Any], tensors: Mapping[str, Tensor], key: str) -> dict[str, Extractor]:
     """The judges that `make` could make. Raises KeyError or RuntimeError where card and tensors do not fit."""
     judges: dict[str, Extractor] = {}
     if "landmarks" not in card:
         return judges
     scale = ShapeScale(mean=np.array(card["landmarks"]["mean"], np.float32), spread=float(card["landmarks"]["spread"]))
-    landmarks = LandmarkJudge(_filled(FaceNet(68 * 2), tensors, "landmarks"), scale, key)
+    role: Role = card["role"]
+    landmarks = LandmarkJudge(_filled(face_network(role, 68 * 2), tensors, "landmarks"), scale, key)
     judges["landmarks"] = landmarks
     if "emotion" in card:
         classes = tuple(card["emotion"]["classes"])
-        judges["emotion"] = EmotionJudge(_filled(FaceNet(len(classes)), tensors, "emotion"), classes, key)
+        judges["emotion"] = EmotionJudge(_filled(face_network(role, len(classes)), tensors, "emotion"), classes, key)
+        judges["tags"] = TagImageJudge(_filled(TagImageNet(role, len(classes)), tensors, "tags"), classes, key)
     if "lipsync" in card:
-        towers = _filled(SyncTowers(card["lipsync"]["mel_bands"]), tensors, "lipsync")
+        towers = _filled(SyncTowers(card["lipsync"]["mel_bands"], role), tensors, "lipsync")
         judges["lipsync"] = SyncJudge(towers, landmarks, key)
     return judges
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -123,6 +123,14 @@ def select(filmed: Filmed, chosen: NDArray[np.bool_]) -> Filmed:
         frames=filmed.frames[chosen], squares=filmed.squares[chosen], landmarks=filmed.landmarks[chosen],
         emotion=filmed.emotion[chosen], clip=filmed.clip[chosen], classes=filmed.classes,
     )  # fmt: skip
+
+
+def relabelled(filmed: Filmed, classes: tuple[str, ...]) -> Filmed:
+    """The frames whose emotion is among `classes`, as an index into these."""
+    known = np.array([name in classes for name in filmed.classes])
+    kept = select(filmed, known[filmed.emotion])
+    places = np.array([classes.index(name) if name in classes else -1 for name in filmed.classes])
+    return replace(kept, emotion=places[kept.emotion], classes=classes)
 
 
 def held_out_frames(filmed: Filmed, rng: np.random.Generator) -> NDArray[np.bool_]:

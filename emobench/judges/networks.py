@@ -1,4 +1,8 @@
-"""The judges' networks and nothing else: a small convolutional trunk, and two towers for lip-sync."""
+"""The judges' networks and nothing else: small convolutional trunks, and two towers for lip-sync.
+
+Evaluation and training judges differ in architecture, so that a method trained against the one has no shortcut through
+the other: strided convolutions and a flattened head against pooled ones with global averages.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .crops import CROP_PX
+from .sharing import Role
 
 VIDEO_WINDOW, AUDIO_WINDOW, EMBEDDING = 5, 20, 32
 
@@ -38,7 +43,7 @@ class FaceNet(nn.Module):
         return outputs
 
     def describe(self, crops: Tensor) -> Tensor:
-        """(B, 128) features: what the last layer reads."""
+        """(B, 128) features: what the last layer reads. Crops may be float, and differentiated."""
         images = crops[:, None].float()
         # Each crop's own contrast: exposure is no part of an expression.
         spread, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
@@ -46,13 +51,50 @@ class FaceNet(nn.Module):
         return features
 
 
+class PooledFaceNet(FaceNet):
+    """The training judges' trunk: 3×3 convolutions, group norm, average pooling; the same inputs and outputs."""
+
+    def __init__(self, outputs: int, width: int = 20) -> None:
+        super().__init__(outputs, 1)
+        channels = (1, width, 2 * width, 3 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for inputs, made in pairwise(channels):
+            layers += [nn.Conv2d(inputs, made, 3, padding=1), nn.GroupNorm(4, made), nn.GELU(), nn.AvgPool2d(2)]
+        self.trunk = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16 * width, 128), nn.GELU(), nn.Linear(128, outputs)
+        )
+
+
+def face_network(role: Role, outputs: int) -> FaceNet:
+    """An untrained network of the role's architecture."""
+    return FaceNet(outputs) if role == "evaluation" else PooledFaceNet(outputs)
+
+
+class TagImageNet(nn.Module):
+    """Crops and tags into one space of unit vectors: cosine × temperature are the logits of the tags."""
+
+    def __init__(self, role: Role, tags: int) -> None:
+        super().__init__()
+        self.image = face_network(role, EMBEDDING)
+        self.tags = nn.Parameter(torch.randn(tags, EMBEDDING) / EMBEDDING**0.5)
+        self.log_temperature = nn.Parameter(torch.tensor(2.0))
+
+    def similarity(self, crops: Tensor) -> Tensor:
+        """(B, 64, 64) → (B, tags) cosines −1..1."""
+        return functional.normalize(self.image(crops), dim=1) @ functional.normalize(self.tags, dim=1).T
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return self.similarity(crops) * self.log_temperature.clamp(max=3.5).exp()
+
+
 class SyncTowers(nn.Module):
     """Mouth shapes and sound into one space of unit vectors."""
 
-    def __init__(self, mel_bands: int) -> None:
+    def __init__(self, mel_bands: int, role: Role = "evaluation") -> None:
         super().__init__()
-        self.mouth = _tower(VIDEO_WINDOW * 40)
-        self.sound = _tower(AUDIO_WINDOW * mel_bands)
+        self.mouth = _tower(VIDEO_WINDOW * 40, role)
+        self.sound = _tower(AUDIO_WINDOW * mel_bands, role)
         self.log_temperature = nn.Parameter(torch.tensor(2.3))
 
     def embed_mouth(self, windows: Tensor) -> Tensor:
@@ -64,7 +106,9 @@ class SyncTowers(nn.Module):
         return functional.normalize(self.sound(windows.flatten(1) * 0.3), dim=1)
 
 
-def _tower(inputs: int) -> nn.Sequential:
+def _tower(inputs: int, role: Role) -> nn.Sequential:
+    if role == "training":
+        return nn.Sequential(nn.Linear(inputs, 160), nn.GELU(), nn.LayerNorm(160), nn.Linear(160, EMBEDDING))
     return nn.Sequential(
         nn.Linear(inputs, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, EMBEDDING)
     )

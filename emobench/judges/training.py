@@ -16,7 +16,7 @@ from emobench.types import Floats
 from .augment import degrade, jitter
 from .crops import Squares, cut, to_crop
 from .material import Filmed, Spoken
-from .networks import AUDIO_WINDOW, VIDEO_WINDOW, FaceNet, SyncTowers
+from .networks import AUDIO_WINDOW, VIDEO_WINDOW, FaceNet, SyncTowers, TagImageNet
 
 FACE_BATCH, FACE_RATE = 64, 3e-3
 FACE_SEEN, FACE_LEAST, FACE_MOST = 8, 4_000, 16_000  # crops shown to a network: per frame, limits
@@ -65,8 +65,8 @@ def train_landmarks(network: FaceNet, filmed: Filmed, rng: np.random.Generator, 
     return scale
 
 
-def train_emotion(network: FaceNet, filmed: Filmed, rng: np.random.Generator, tick: Tick) -> None:
-    """Fit the network to the clips' emotions, rare ones weighing more."""
+def train_emotion(network: FaceNet | TagImageNet, filmed: Filmed, rng: np.random.Generator, tick: Tick) -> None:
+    """Fit the network's logits to the clips' emotions, rare ones weighing more; tags are learned alongside."""
     labels = torch.from_numpy(filmed.emotion)
     rarity = 1.0 / np.maximum(np.bincount(filmed.emotion, minlength=len(filmed.classes)), 1)
     balance = torch.from_numpy(rarity / rarity.mean()).float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,19 +51,32 @@ class MediaInfo:
     audio_seconds: float | None  # as stated by the container; None where it does not say
 
 
-def read_video(path: Path, *, start: int = 0, stop: int | None = None) -> DecodedVideo:
-    """Decodes frames [start, stop) exactly. Raises InputError on missing, truncated, damaged or frame-less files."""
-    frames, seconds = [], []
-    for moment, frame in iterate_video(path, start=start, stop=stop):
-        seconds.append(moment)
-        frames.append(frame)
+def read_video(
+    path: Path,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    gather: Callable[[Iterator[Image]], Frames] = lambda frames: np.stack(list(frames)),
+) -> DecodedVideo:
+    """Decodes frames [start, stop) exactly; `gather` says where they are kept.
+
+    Raises InputError on missing, truncated, damaged or frame-less files.
+    """
+    seconds: list[float] = []
+
+    def pictures() -> Iterator[Image]:
+        for moment, frame in iterate_video(path, start=start, stop=stop):
+            seconds.append(moment)
+            yield frame
+
+    frames = gather(pictures())
     with opened(path) as container:
         stream = _video_stream(container, path)
         colour = _colour(stream).text
         stated = stream.average_rate
     times = np.array(seconds, np.float64)
     fps, is_variable = _rate(times, stated)
-    return DecodedVideo(frames=np.stack(frames), seconds=times, fps=fps, is_variable_rate=is_variable, colour=colour)
+    return DecodedVideo(frames=frames, seconds=times, fps=fps, is_variable_rate=is_variable, colour=colour)
 
 
 def iterate_video(path: Path, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[float, Image]]:

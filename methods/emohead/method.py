@@ -44,6 +44,11 @@ class EmoHead:
         """Subjects it can render."""
         return tuple(sorted(self._portraits))
 
+    @property
+    def pastes_back(self) -> bool:
+        """Whether its heads are to be composited over the target's own torso and background."""
+        return self.config.radiance.backdrop == "paste"
+
     def fit(self, clips: Sequence[Clip]) -> None:
         """Stage 1 and 2 on all clips, then a portrait of every subject that has video. Raises InputError."""
         filmed = sorted({clip.subject for clip in clips if clip.video is not None})
@@ -97,7 +102,7 @@ class EmoHead:
         portrait = self._portrait(subject)
         for frame, row in zip(portrait.render(alpha, pose, camera), alpha, strict=True):
             self._seconds = self._seconds | dict(portrait.stage_seconds())
-            yield Rendered(frame=frame.frame, alpha=row)
+            yield Rendered(frame=frame.frame, alpha=row, head=frame.head)
 
     def save(self, path: Path) -> None:
         """The expression module, and the portraits as folders portrait-<subject>."""

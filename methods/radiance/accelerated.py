@@ -1,6 +1,7 @@
-"""The field's arithmetic on CPUs: numba kernels around torch's matrix products; gradients written out by hand.
+"""The field's arithmetic on CPUs: fused kernels where they fit, else numba around torch's matrix products.
 
-Same results as the plain reference within rounding (see the parity tests); releases the GIL nearly everywhere.
+Gradients are written out by hand. Same results as the plain reference within rounding (see the parity tests); releases
+the GIL nearly everywhere.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from emobench.types import Floats
 
-from . import grid_kernels, ray_kernels
+from . import fused, grid_kernels, plane_kernels, ray_kernels
 from .geometry import Rays
+from .layouts import PLANES, FrequencyLayout, GridLayout, Layout, PlaneLayout
 from .operations import (
     CHUNK,
     DENSITY_UNIT_MM,
@@ -24,11 +26,11 @@ from .operations import (
     AdamRates,
     Decoder,
     FrameLoss,
-    GridLayout,
     Moments,
     Samples,
     Targets,
 )
+from .reference import encode_frequencies
 
 FIRST_WAVE = 4  # samples of a ray before it is first asked whether it has hit something; doubles from then on
 
@@ -39,6 +41,7 @@ class NumbaOperations:
     name = "numba"
     device = torch.device("cpu")
     precision = "float32"
+    table_dtype: torch.dtype | None = None
     concurrent = True
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
@@ -52,11 +55,13 @@ class NumbaOperations:
         skip: NDArray[np.uint8],
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         limit: int,
         stop: float,
     ) -> tuple[Floats, Floats]:
+        if isinstance(layout, GridLayout) and fused.fits(layout, decoder):
+            return fused.render(rays, skip, table, decoder, layout, step_mm, limit, stop)
         count, dtype = len(rays.directions), rays.directions.dtype
         jitter = np.full(count, 0.5, dtype)
         live, cursor = np.arange(count, dtype=np.int32), np.zeros(count, np.int32)
@@ -75,14 +80,15 @@ class NumbaOperations:
         return sums, 1 - through
 
     @torch.no_grad()
-    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout) -> tuple[Tensor, Tensor]:
+        if isinstance(layout, GridLayout) and fused.fits(layout, decoder):
+            return fused.evaluate(points, table, decoder, layout)
         density = torch.empty(len(points), dtype=table.dtype)
         colour = torch.empty(len(points), 3, dtype=table.dtype)
         layers = decoder.layers()
-        shape = _shape(layout, points.numpy().dtype)
         for start in range(0, len(points), CHUNK):
             part = slice(start, start + CHUNK)
-            features = _encode(points[part], table, layout, shape)
+            features = _encode(points[part], table, layout)
             raw = _decode(features, layers)[-1]
             torch.exp(raw[:, 0].clamp_(max=LOG_DENSITY_MAX), out=density[part])
             torch.sigmoid(raw[:, 1:], out=colour[part])
@@ -100,27 +106,29 @@ class NumbaOperations:
         targets: Targets,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
+        if isinstance(layout, GridLayout) and fused.fits(layout, decoder):
+            return fused.frame_loss(samples, targets, table, decoder, layout, step_mm, table_gradient)
         layers = decoder.layers()
         points = samples.points.numpy()
-        shape = _shape(layout, points.dtype)
-        features = _encode(samples.points, table, layout, shape)
+        features = _encode(samples.points, table, layout)
         hidden1, hidden2, raw = _decode(features, layers)
-        density, colour = torch.exp(raw[:, 0].clamp(max=LOG_DENSITY_MAX)), torch.sigmoid(raw[:, 1:])
-        weights = torch.empty_like(density)
-        gradient = torch.empty_like(raw)
-        settings = np.array([targets.variance_weight, targets.factor, np.exp(LOG_DENSITY_MAX)], points.dtype)
+        values = torch.sigmoid(raw.T.contiguous())
+        values[0] = torch.exp(raw[:, 0].clamp(max=LOG_DENSITY_MAX))
+        weights, gradient = torch.empty_like(values[0]), torch.empty_like(values)
+        factor = targets.factor / max(1, len(samples.counts))
+        settings = np.array([targets.variance_weight, factor, np.exp(LOG_DENSITY_MAX)], points.dtype)
         loss = ray_kernels.ray_gradients(
-            density.numpy(), colour.numpy(), ((samples.depths - samples.depth_origin) / DENSITY_UNIT_MM).numpy(),
-            samples.counts, _step(step_mm, density), targets.colour.numpy(), targets.background.numpy(), settings,
-            weights.numpy(), gradient.numpy(),
+            values.numpy(), ((samples.depths - samples.depth_origin) / DENSITY_UNIT_MM).numpy(), samples.counts,
+            _step(step_mm, values), targets.colour.numpy(), targets.background.numpy(), settings, weights.numpy(),
+            gradient.numpy(),
         )  # fmt: skip
-        of_features, of_network = _decode_backward(features, hidden1, hidden2, gradient, layers)
+        of_features, of_network = _decode_backward(features, hidden1, hidden2, gradient.T.contiguous(), layers)
         table_gradient.zero_()
-        grid_kernels.encode_backward(points, *shape, of_features.numpy(), table_gradient.view(-1, 2).numpy())
+        _encode_backward(points, of_features, layout, table_gradient)
         return FrameLoss(loss=float(loss), network=of_network, weights=weights)
 
     def scatter_weights(self, weights: Tensor, points: Tensor, largest: Floats) -> None:
@@ -175,7 +183,7 @@ def _step(step_mm: float, like: Tensor) -> NDArray[Any]:
     return np.array([step_mm / DENSITY_UNIT_MM], like.numpy().dtype)
 
 
-def _shape(layout: GridLayout, dtype: Any) -> tuple[Any, Any, Any, Any]:
+def _shape(layout: GridLayout | PlaneLayout, dtype: Any) -> tuple[Any, Any, Any, Any]:
     """A layout as the kernels' arrays: scales, offsets, dense, mask."""
     return (
         np.array(layout.resolutions, dtype),
@@ -185,10 +193,27 @@ def _shape(layout: GridLayout, dtype: Any) -> tuple[Any, Any, Any, Any]:
     )
 
 
-def _encode(points: Tensor, table: Tensor, layout: GridLayout, shape: tuple[Any, Any, Any, Any]) -> Tensor:
+def _encode(points: Tensor, table: Tensor, layout: Layout) -> Tensor:
+    if isinstance(layout, FrequencyLayout):
+        return encode_frequencies(points, layout)
     features = torch.empty(len(points), layout.features, dtype=table.dtype)
-    grid_kernels.encode(points.numpy(), table.view(-1, 2).numpy(), *shape, features.numpy())
+    places, values, shape = points.numpy(), table.view(-1, 2).numpy(), _shape(layout, table.numpy().dtype)
+    if isinstance(layout, PlaneLayout):
+        plane_kernels.encode(places, values, np.array(PLANES), *shape, features.numpy())
+    else:
+        grid_kernels.encode(places, values, *shape, features.numpy())
     return features
+
+
+def _encode_backward(points: NDArray[Any], of_features: Tensor, layout: Layout, table_gradient: Tensor) -> None:
+    """Adds to table_gradient (P,) what of_features (M, layout.features) sends back."""
+    if isinstance(layout, FrequencyLayout):
+        return
+    shape, gradient = _shape(layout, points.dtype), table_gradient.view(-1, 2).numpy()
+    if isinstance(layout, PlaneLayout):
+        plane_kernels.encode_backward(points, np.array(PLANES), *shape, of_features.numpy(), gradient)
+    else:
+        grid_kernels.encode_backward(points, *shape, of_features.numpy(), gradient)
 
 
 def _decode(features: Tensor, layers: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
+from emobench.pasting import PASTED
 from emobench.types import Floats, HeadPose, Image, Progress
 
 from .config import RadianceConfig
@@ -95,6 +96,23 @@ def fit_backdrop(frames: BackFrames, config: RadianceConfig, seed: int, progress
     canonical, shift = _fit_deformation(frames, features, blank, config, seed, progress)
     deformed = replace(blank, canonical=canonical, shift=shift)
     return _with_residual(deformed, frames, features) if config.backdrop_residual else deformed
+
+
+def trained_as(config: RadianceConfig) -> RadianceConfig:
+    """The configuration that the portrait is trained with: paste-back happens after it, over a deformed backdrop."""
+    return config.model_copy(update={"backdrop": "deformed"}) if config.backdrop == "paste" else config
+
+
+def torso_of(config: RadianceConfig) -> str:
+    """How torso and background come about, as results name it."""
+    return PASTED if config.backdrop == "paste" else config.backdrop
+
+
+def head_layer(config: RadianceConfig, head: Floats, opacity: Floats) -> Floats | None:
+    """(H, W, 4) premultiplied colours and opacity (H, W) of the head alone, where it is to be pasted back."""
+    if config.backdrop != "paste":
+        return None
+    return np.concatenate([head.reshape(*opacity.shape, 3), opacity[..., None]], axis=2)
 
 
 def _features(pose: HeadPose, mean_translation: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,15 @@ from emobench.types import Camera
 from .backdrop import Backdrop
 from .condition import Condition
 from .config import RadianceConfig
-from .field import Field, field_layout
+from .field import Field, field_layout, new_field
 from .geometry import Box
 from .operations import Decoder
+from .training_state import Setback
 
 if TYPE_CHECKING:
     from .portrait import PortraitParts
 
-SCHEMA = 1
+SCHEMA = 2  # 2: a condition may enter the decoder
 
 
 def save_parts(path: Path, parts: PortraitParts) -> None:
@@ -41,6 +43,7 @@ def save_parts(path: Path, parts: PortraitParts) -> None:
         "condition.half_width": condition.half_width,
         "field.base": parts.field.base.numpy(),
         "field.expression": parts.field.expression.numpy(),
+        "field.bias": parts.field.bias.numpy(),
         "field.decoder": parts.field.decoder.weights.numpy(),
         "skip": parts.skip,
         "backdrop.canonical": backdrop.canonical,
@@ -58,6 +61,7 @@ def save_parts(path: Path, parts: PortraitParts) -> None:
         "alpha_names": list(parts.alpha_names),
         "camera": [camera.focal_px, camera.cx_px, camera.cy_px, camera.width, camera.height],
         "condition": [condition.alpha_scale, condition.rotation_weight, condition.margin],
+        "setbacks": [asdict(setback) for setback in parts.setbacks],
     }
     with writing_folder(path) as folder:
         save_file(
@@ -86,11 +90,13 @@ def load_parts(path: Path) -> PortraitParts:
             layout=layout,
             base=torch.from_numpy(arrays["field.base"]),
             expression=torch.from_numpy(arrays["field.expression"]),
+            bias=torch.from_numpy(arrays["field.bias"]),
             decoder=Decoder(
                 weights=torch.from_numpy(arrays["field.decoder"]), features=layout.features, hidden=config.hidden
             ),
         )
-        if len(field.base) != 2 * layout.entries:
+        blank = new_field(config, arrays["condition.basis"].shape[1], 0)
+        if [tensor.shape for tensor in field.trained] != [tensor.shape for tensor in blank.trained]:
             raise InputError(f"{path}: the tables do not fit the stored configuration. {advice}")
         return PortraitParts(
             config=config,
@@ -113,6 +119,7 @@ def load_parts(path: Path) -> PortraitParts:
                 }
             ),
             losses=arrays["losses"],
+            setbacks=tuple(Setback(**fields) for fields in facts["setbacks"]),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ValidationError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__

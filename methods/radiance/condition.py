@@ -1,10 +1,14 @@
-"""What the field is told about a frame: PCA components of expression and head rotation. Knows no grid and no pixels."""
+"""What the field is told about a frame: expression and head rotation, whole or as PCA components.
+
+Knows no grid and no pixels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emobench.types import Floats, HeadPose
 
@@ -40,15 +44,13 @@ class Condition:
 
 
 def fit_condition(alpha: Floats, pose: HeadPose, config: RadianceConfig) -> Condition:
-    """The unwhitened PCA of the train frames: alpha (T, K), pose of T frames."""
+    """Fit to train frames, alpha (T, K) and pose of T frames: their unwhitened PCA, or the centred numbers themselves
+    where config.components is 0."""
     spread = float(np.sqrt(alpha.var(axis=0, dtype=np.float64).sum()))
     alpha_scale = REFERENCE_SPREAD / spread if spread > 1e-6 else 1.0
     rows = _stack(alpha, pose, alpha_scale, config.rotation_weight).astype(np.float64)
     mean = rows.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(rows - mean, full_matrices=False)
-    count = max(1, min(config.components, int((sizes > 1e-4 * max(sizes[0], 1e-12)).sum())))
-    basis = axes[:count].T
-    basis = basis * np.sign(basis[np.abs(basis).argmax(axis=0), np.arange(count)])  # the sign of an axis is arbitrary
+    basis = _principal_axes(rows - mean, config.components) if config.components else np.eye(rows.shape[1])
     components = (rows - mean) @ basis
     low, high = components.min(axis=0), components.max(axis=0)
     return Condition(
@@ -60,6 +62,15 @@ def fit_condition(alpha: Floats, pose: HeadPose, config: RadianceConfig) -> Cond
         half_width=((high - low) / 2).astype(np.float32),
         margin=config.condition_margin,
     )
+
+
+def _principal_axes(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """(K + 3, C): directions of largest variance, at most as many as have any."""
+    _, sizes, axes = np.linalg.svd(rows, full_matrices=False)
+    count = max(1, min(components, int((sizes > 1e-4 * max(sizes[0], 1e-12)).sum())))
+    basis = axes[:count].T
+    signed: NDArray[np.float64] = basis * np.sign(basis[np.abs(basis).argmax(axis=0), np.arange(count)])
+    return signed  # with the sign of every axis fixed, which the decomposition leaves open
 
 
 def _stack(alpha: Floats, pose: HeadPose, alpha_scale: float, rotation_weight: float) -> Floats:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FieldKind = Literal["blended", "hash", "triplane", "frequency"]
+PrecisionChoice = Literal["auto", "float32", "mixed"]
+
 
 class RadianceConfig(BaseModel):
     """Settings of one subject's portrait: head field, backdrop, and their training.
@@ -17,19 +20,38 @@ class RadianceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # condition: what the field knows about a frame
-    components: int = Field(16, ge=1, le=64, description="PCA components of [α, head rotation] that blend the tables")
-    rotation_weight: float = Field(5.0, ge=0, description="factor on the rotation vector (radians) beside α")
+    components: int = Field(
+        16, ge=0, le=64, description="PCA components of [α, head rotation] that the field is told; 0 = these whole"
+    )
+    rotation_weight: float = Field(
+        0.0,
+        ge=0,
+        description="factor on the rotation vector (radians) beside α; a field that is told the rotation imitates "
+        "parallax instead of learning depth",
+    )
     condition_margin: float = Field(
         1.3, gt=1, description="components beyond the train range saturate smoothly at this multiple of its half-width"
     )
 
     # field
-    levels: int = Field(8, ge=2, le=16, description="levels of the hash grid, two features each")
-    blended_levels: int = Field(6, ge=1, le=16, description="leading levels that the condition blends")
+    field: FieldKind = Field(
+        "blended",
+        description="blended: 3D hash tables that the condition blends (NeRFBlendShape); hash: one 3D hash grid, "
+        "triplane: three 2D hash grids (ER-NeRF), frequency: sines of the position (AD-NeRF), the condition entering "
+        "the network",
+    )
+    levels: int = Field(8, ge=2, le=16, description="levels of the hash grids, two features each")
+    blended_levels: int = Field(4, ge=1, le=16, description="leading levels that the condition blends (field blended)")
+    frequencies: int = Field(10, ge=1, le=16, description="octaves of sines and cosines (field frequency)")
     base_resolution: int = Field(16, ge=2, description="cells per axis of the coarsest level")
     finest_resolution: int = Field(128, ge=4, description="cells per axis of the finest level")
-    table_log2: int = Field(14, ge=4, le=22, description="log2 of the entries of one level at most")
+    table_log2: int = Field(15, ge=4, le=22, description="log2 of the entries of one level at most")
     hidden: int = Field(32, ge=4, description="width of the two hidden layers")
+    precision: PrecisionChoice = Field(
+        "auto",
+        description="mixed: float16 tables and factors of products, float32 sums and master weights (CUDA backends); "
+        "auto: mixed where the backend has it",
+    )
 
     # sampling
     grid: int = Field(64, ge=8, le=256, description="cells per axis of the occupancy grid")
@@ -41,25 +63,35 @@ class RadianceConfig(BaseModel):
     )
 
     # training
-    steps: int = Field(1200, ge=1, description="optimiser steps of the head field")
-    frames_per_step: int = Field(8, ge=1, description="frames of one step, each an independent task")
+    memory_mb: int = Field(
+        4096, ge=1, description="of packed train frames; where clips have more, evenly chosen frames are used"
+    )
+    steps: int = Field(2000, ge=1, description="optimiser steps of the head field")
+    frames_per_step: int = Field(4, ge=1, description="frames of one step, each an independent task")
     samples_per_step: int = Field(32_768, ge=64, description="target of samples; rays per step adapt to it")
     max_rays: int = Field(16_384, ge=8, description="rays of one step at most")
-    table_rate: float = Field(2e-2, gt=0, description="Adam learning rate of the tables")
-    network_rate: float = Field(5e-3, gt=0, description="Adam learning rate of the decoder")
+    table_rate: float = Field(4e-2, gt=0, description="Adam learning rate of the tables")
+    network_rate: float = Field(1e-2, gt=0, description="Adam learning rate of the decoder")
+    retries: int = Field(
+        1, ge=0, le=8, description="times that a diverged training begins anew, each with halved rates"
+    )
     final_rate: float = Field(0.03, gt=0, le=1, description="the cosine schedule ends at this share of the rates")
     detail_share: float = Field(0.35, ge=0, lt=1, description="share of the rays in mouth and eye boxes")
-    depth_variance: float = Field(0.3, ge=0, description="weight of the variance of depth along rays")
+    depth_variance: float = Field(
+        0.1, ge=0, description="weight of the variance of depth along rays at the last step; it rises from 0"
+    )
     cull_weight: float = Field(0.01, ge=0, lt=1, description="cells that never weigh more are emptied in training")
-    settle_weight: float = Field(0.05, ge=0, lt=1, description="emptied cells that weigh more come back at the end")
+    settle_weight: float = Field(0.02, ge=0, lt=1, description="cells that weigh more are occupied in the end")
     settle_rays: int = Field(300_000, ge=0, description="rays of that last pass, over all frames together")
 
     # rendering
     stop_transmittance: float = Field(0.01, ge=0, lt=1, description="rays end where less light than this is left")
 
     # torso and background
-    backdrop: Literal["deformed", "static"] = Field(
-        "deformed", description="static: one image; deformed: it moves and changes with the head pose"
+    backdrop: Literal["deformed", "static", "paste"] = Field(
+        "deformed",
+        description="static: one image; deformed: it moves and changes with the head pose; paste: the head goes over "
+        "the target clip's own torso and background when scored (results are labelled so)",
     )
     backdrop_cells: int = Field(16, ge=2, description="cells per axis of the backdrop's deformation grid")
     backdrop_steps: int = Field(250, ge=0, description="optimiser steps of the deformation")

@@ -1,30 +1,31 @@
-"""Training material of one subject: clips decoded to packed head pixels and whole backdrop frames.
+"""Training material of one subject: decoded clips as packed head pixels and whole backdrop frames.
 
-Owns reading and checking clips; knows no field and no optimiser.
+Owns packing and checking clips against each other; knows no files, no field and no optimiser.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emobench.errors import InputError
-from emobench.face.tracks import load_layers, load_track
-from emobench.types import Camera, Clip, Floats, Frames, HeadPose, Layers, Track
+from emobench.types import Camera, Floats, Frames, HeadPose, Layers, Track
 
 from .geometry import Box
 
 RING = 3 / 128  # width of the ring of background around the head that is trained too, in image widths
 MOUTH, RIGHT_EYE, LEFT_EYE = slice(48, 68), slice(36, 42), slice(42, 48)  # iBUG-68
+Number = TypeVar("Number", np.int32, np.int64, np.uint8)
 DETAILS = ((MOUTH, 0.25), (RIGHT_EYE, 0.15), (LEFT_EYE, 0.15))  # landmarks, margin in inter-ocular distances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
-    """One tracked and parsed clip."""
+    """One tracked and parsed clip, or a part of one."""
 
     name: str
     track: Track
@@ -75,32 +76,11 @@ class BackFrames:
     pose: HeadPose
 
 
-def read_footage(clips: Sequence[Clip]) -> Iterator[Footage]:
-    """Decoded clips with video, track and layers, one at a time. Raises InputError naming what a clip lacks."""
-    from emobench.media import read_video
-
-    for clip in clips:
-        missing = [name for name in ("track", "layers") if name not in clip.extras]
-        if clip.video is None or missing:
-            raise InputError(
-                f"Clip {clip.id} has no {'video' if clip.video is None else missing[0]}: a radiance field needs "
-                "frames, tracking and parsing. Prepare the dataset again."
-            )
-        frames = read_video(clip.video).frames
-        track = load_track(clip.extras["track"])
-        if len(track.alpha) != len(frames):
-            raise InputError(
-                f"{clip.extras['track']} tracks {len(track.alpha)} frames, {clip.video} has {len(frames)}. "
-                "Prepare the dataset again."
-            )
-        yield Footage(name=clip.id, track=track, layers=load_layers(clip.extras["layers"], frames))
-
-
 def pack_footage(footage: Iterator[Footage]) -> tuple[HeadFrames, BackFrames]:
     """Pack clips of one subject. Raises InputError where clips disagree on camera or α, or no frame has a head."""
     tracks: list[Track] = []
     kept: list[NDArray[np.bool_]] = []
-    heads: list[_PackedFrame] = []
+    heads = _Packed()
     backs: list[Frames] = []
     visible: list[NDArray[np.uint8]] = []
     for clip in footage:
@@ -115,15 +95,15 @@ def pack_footage(footage: Iterator[Footage]) -> tuple[HeadFrames, BackFrames]:
         usable = clip.track.valid & (clip.layers.head_alpha >= 128).any(axis=(1, 2))
         candidates = dilate(clip.layers.head_alpha > 0, max(2, round(RING * camera.width)))
         for frame in np.flatnonzero(usable):
-            heads.append(_pack_frame(clip, int(frame), candidates[frame]))
+            _pack_frame(clip, int(frame), candidates[frame], heads)
         tracks.append(clip.track)
         kept.append(usable)
         backs.append(clip.layers.back_rgb[usable])
         visible.append(255 - clip.layers.head_alpha[usable])
-    if not heads:
+    if not heads.pixel:
         raise InputError("No frame with a tracked head in the train clips of this subject. Check tracking and masks.")
     head = _join(tracks, kept, heads)
-    return head, BackFrames(rgb=np.concatenate(backs), visibility=np.concatenate(visible), pose=head.pose)
+    return head, BackFrames(rgb=_taken(backs), visibility=_taken(visible), pose=head.pose)
 
 
 def dilate(masks: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
@@ -141,23 +121,32 @@ def dilate(masks: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return grown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PackedFrame:
-    pixel: NDArray[np.int32]
-    colour: NDArray[np.uint8]
-    coverage: NDArray[np.uint8]
-    detail: NDArray[np.int64]  # indices into this frame's pixels
+@dataclass(slots=True)
+class _Packed:
+    """Arrays of the frames packed so far, one of each kind for a frame."""
+
+    pixel: list[NDArray[np.int32]] = field(default_factory=list)
+    colour: list[NDArray[np.uint8]] = field(default_factory=list)
+    coverage: list[NDArray[np.uint8]] = field(default_factory=list)
+    detail: list[NDArray[np.int64]] = field(default_factory=list)  # indices into all packed pixels
+    count: int = 0  # packed pixels
 
 
-def _pack_frame(clip: Footage, frame: int, candidates: NDArray[np.bool_]) -> _PackedFrame:
+def _pack_frame(clip: Footage, frame: int, candidates: NDArray[np.bool_], packed: _Packed) -> None:
     pixel = np.flatnonzero(candidates).astype(np.int32)
     boxes = _detail_boxes(clip.track.landmarks[frame], candidates.shape)
-    return _PackedFrame(
-        pixel=pixel,
-        colour=clip.layers.head_rgb[frame].reshape(-1, 3)[pixel],
-        coverage=clip.layers.head_alpha[frame].reshape(-1)[pixel],
-        detail=np.flatnonzero(boxes.reshape(-1)[pixel]),
-    )
+    packed.pixel.append(pixel)
+    packed.colour.append(clip.layers.head_rgb[frame].reshape(-1, 3)[pixel])
+    packed.coverage.append(clip.layers.head_alpha[frame].reshape(-1)[pixel])
+    packed.detail.append(np.flatnonzero(boxes.reshape(-1)[pixel]) + packed.count)
+    packed.count += len(pixel)
+
+
+def _taken(parts: list[NDArray[Number]]) -> NDArray[Number]:
+    """All parts as one array; they are given up, so that only one kind at a time is held twice."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def _detail_boxes(landmarks: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -181,8 +170,9 @@ def _check_same_subject(clip: Footage, first: Track) -> None:
         raise InputError(f"Clip {clip.name} has other expression coefficients than the first clip. Track them alike.")
 
 
-def _join(tracks: list[Track], kept: list[NDArray[np.bool_]], heads: list[_PackedFrame]) -> HeadFrames:
-    starts = np.cumsum([0] + [len(head.pixel) for head in heads])
+def _join(tracks: list[Track], kept: list[NDArray[np.bool_]], heads: _Packed) -> HeadFrames:
+    starts = np.cumsum([0] + [len(pixel) for pixel in heads.pixel])
+    detail_starts = np.cumsum([0] + [len(detail) for detail in heads.detail])
     pose = HeadPose(
         rotation=np.concatenate([t.pose.rotation[k] for t, k in zip(tracks, kept, strict=True)]),
         translation=np.concatenate([t.pose.translation[k] for t, k in zip(tracks, kept, strict=True)]),
@@ -195,9 +185,9 @@ def _join(tracks: list[Track], kept: list[NDArray[np.bool_]], heads: list[_Packe
         camera=tracks[0].camera,
         box=Box(low=boxes[:, 0].min(0), high=boxes[:, 1].max(0)),
         starts=starts,
-        pixel=np.concatenate([head.pixel for head in heads]),
-        colour=np.concatenate([head.colour for head in heads]),
-        coverage=np.concatenate([head.coverage for head in heads]),
-        detail_starts=np.cumsum([0] + [len(head.detail) for head in heads]),
-        detail=np.concatenate([head.detail + start for head, start in zip(heads, starts[:-1], strict=True)]),
+        pixel=_taken(heads.pixel),
+        colour=_taken(heads.colour),
+        coverage=_taken(heads.coverage),
+        detail_starts=detail_starts,
+        detail=_taken(heads.detail),
     )

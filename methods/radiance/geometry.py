@@ -29,6 +29,7 @@ class Rays:
 
     origin: Floats  # (3,)
     directions: Floats  # (R, 3)
+    width: int = 0  # pixels of an image's row where these are all its rays, row by row
 
 
 def pixel_directions(camera: Camera) -> Floats:

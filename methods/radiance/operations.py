@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,9 +17,13 @@ from torch import Tensor
 from emobench.errors import Unavailable, UsageError, suggest
 from emobench.types import Floats
 
+from .config import FieldKind, PrecisionChoice
 from .geometry import Rays
+from .layouts import Layout
 
 BACKENDS = ("torch", "numba", "triton", "tinycudann")
+GRID_BACKENDS = ("triton", "tinycudann")  # have kernels for 3D hash grids alone, and for half precision
+GRID_FIELDS = ("blended", "hash")
 TRITON_SINCE = (3, 4)
 
 
@@ -27,40 +31,6 @@ TRITON_SINCE = (3, 4)
 DENSITY_UNIT_MM = 140.0
 LOG_DENSITY_MAX = 9.0  # keeps exp finite; e⁹ per unit is opaque within a tenth of a millimetre
 CHUNK = 4096  # samples decoded at once: activations stay in a core's L2 cache (measured: 2x faster than 32k)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridLayout:
-    """Shape of a multiresolution hash grid with two features per entry (Müller et al. 2022)."""
-
-    resolutions: tuple[int, ...]  # cells per axis of each level
-    offsets: tuple[int, ...]  # first entry of each level; the last number is the count of all entries
-    dense: tuple[bool, ...]  # whether a level is small enough to be stored without hashing
-    log2_size: int  # entries of a hashed level
-
-    @property
-    def entries(self) -> int:
-        """Entries of all levels."""
-        return self.offsets[-1]
-
-    @property
-    def features(self) -> int:
-        """Numbers per encoded point."""
-        return 2 * len(self.resolutions)
-
-
-def grid_layout(levels: int, coarsest: int, finest: int, log2_size: int) -> GridLayout:
-    """Levels in geometric progression; a level with at most 2^log2_size corners is dense."""
-    growth = (finest / coarsest) ** (1 / max(1, levels - 1))
-    resolutions = tuple(round(coarsest * growth**level) for level in range(levels))
-    corners = [(resolution + 1) ** 3 for resolution in resolutions]
-    sizes = [min(count, 1 << log2_size) for count in corners]
-    return GridLayout(
-        resolutions=resolutions,
-        offsets=tuple(int(n) for n in np.cumsum([0, *sizes])),
-        dense=tuple(count <= 1 << log2_size for count in corners),
-        log2_size=log2_size,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +45,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
-    """The network behind the grid: features → 32 → 32 → raw density and colour. Flat weights (W,), see `layers`."""
+    """The network behind the encoding: features → hidden → hidden → raw density and colour.
+
+    Flat weights (W,), see `layers`. Two hidden layers of any width: no backend has another depth.
+    """
 
     weights: Tensor
     features: int
@@ -93,6 +66,12 @@ class Decoder:
             parts.append(flat[start : start + outputs])
             start += outputs
         return tuple(parts)
+
+    @property
+    def first_bias(self) -> slice:
+        """Where the bias of layer 1 lies in the flat weights."""
+        start = self.features * self.hidden
+        return slice(start, start + self.hidden)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +118,13 @@ class Operations(Protocol):
     name: str
     device: torch.device
     precision: str  # of the arithmetic, in words, as results name it
+    table_dtype: torch.dtype | None  # of a frame's table, in training too; None: as the parameters
     concurrent: bool  # whether calls may run side by side in threads; where not, work is not cut into pieces either
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
         """Samples at near + (k + jitter) · step inside cells where skip (G, G, G; z, y, x) is 0."""
 
-    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout) -> tuple[Tensor, Tensor]:
         """Density (M,) per DENSITY_UNIT_MM and colour (M, 3) in 0..1 at points (M, 3) under table (P,)."""
 
     def render(
@@ -153,7 +133,7 @@ class Operations(Protocol):
         skip: NDArray[np.uint8],
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         limit: int,
         stop: float,
@@ -169,7 +149,7 @@ class Operations(Protocol):
         targets: Targets,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
@@ -197,12 +177,18 @@ class Operations(Protocol):
         """One Adam step on columns of base and expression from gradients (N, P) of the blended tables."""
 
 
-def choose_backend(name: str, device: str = "cpu") -> Operations:
+def choose_backend(
+    name: str, device: str = "cpu", field: FieldKind = "blended", precision: PrecisionChoice = "auto"
+) -> Operations:
     """The operations of a backend on "cpu" or "cuda"; "auto" takes the first of `automatic_backend`.
 
-    Raises UsageError on an unknown name, Unavailable where the backend cannot run here.
+    Raises UsageError on an unknown name, Unavailable where the backend cannot run here, or not with this field or
+    precision.
     """
-    name = automatic_backend(device) if name == "auto" else name
+    name = automatic_backend(device, field) if name == "auto" else name
+    if name not in BACKENDS:
+        raise UsageError(suggest("backend", name, ("auto", *BACKENDS)))
+    _require_kind(name, field, precision)
     if name == "numba":
         from .accelerated import NumbaOperations
 
@@ -211,24 +197,38 @@ def choose_backend(name: str, device: str = "cpu") -> Operations:
         from .reference import TorchOperations
 
         return TorchOperations(torch.device(device))
+    factors: Literal["exact", "mixed"] = "exact" if precision == "float32" else "mixed"
     if name == "triton":
         _require_triton(device)
         from .triton_operations import TritonOperations
 
-        return TritonOperations(torch.device(device))
-    if name == "tinycudann":
-        _require_tinycudann(device)
-        from .tinycuda import TinyCudaOperations
+        return TritonOperations(torch.device(device), factors)
+    _require_tinycudann(device)
+    from .tinycuda import TinyCudaOperations
 
-        return TinyCudaOperations(torch.device(device))
-    raise UsageError(suggest("backend", name, ("auto", *BACKENDS)))
+    return TinyCudaOperations(torch.device(device), factors)
 
 
-def automatic_backend(device: str) -> str:
-    """On CUDA tinycudann, else triton, where installed; then numba; torch is the last resort."""
-    with_triton = device.startswith("cuda") and _has_triton()
-    preferred = ("tinycudann", "triton") if with_triton else ()  # the former draws rays with the latter's kernels
+def automatic_backend(device: str, field: FieldKind = "blended") -> str:
+    """On CUDA tinycudann, else triton, where installed and made for the field; then numba; torch is the last resort."""
+    with_triton = device.startswith("cuda") and field in GRID_FIELDS and _has_triton()
+    preferred = GRID_BACKENDS[::-1] if with_triton else ()  # tinycudann draws rays with triton's kernels
     return next((name for name in (*preferred, "numba") if find_spec(name) is not None), "torch")
+
+
+def _require_kind(name: str, field: FieldKind, precision: PrecisionChoice) -> None:
+    """Raises Unavailable where a backend has no kernels for a field or a precision."""
+    others = ", ".join(other for other in BACKENDS if other not in GRID_BACKENDS)
+    if name in GRID_BACKENDS and field not in GRID_FIELDS:
+        raise Unavailable(
+            f"The {name} backend has no kernels for field {field!r}, only for {' and '.join(GRID_FIELDS)}. "
+            f"Backends that have it: {others}. Use one of them, or --backend auto."
+        )
+    if name not in GRID_BACKENDS and precision == "mixed":
+        raise Unavailable(
+            f"The {name} backend computes in float32 only. Mixed precision: {', '.join(GRID_BACKENDS)}, on CUDA, with "
+            f"field {' or '.join(GRID_FIELDS)}. Use one of them, or precision auto."
+        )
 
 
 def _has_triton() -> bool:

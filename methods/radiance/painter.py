@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import triton
 
 from emobench.types import Camera, Floats, HeadPose, Image
 
-from .backdrop import FEATURES, view
+from .backdrop import FEATURES, head_layer, view
 from .field import Field
 from .geometry import Box, pixel_directions
 from .operations import Operations
@@ -52,28 +53,37 @@ class Painter:
         self.given = torch.zeros(components + VIEW + FEATURES, pin_memory=on_gpu)  # on the host, then on the device
         self.numbers = torch.zeros_like(self.given, device=device)
         self.condition, self.view, self.features = torch.split(self.numbers, [components, VIEW, FEATURES])
-        self.table = torch.empty(1, len(field.base), dtype=operations.factors.tables, device=device)
+        self.table = self.field.base.repeat(1, 1)
+        self.decoder = replace(field.decoder, weights=self.field.decoder.weights.clone())
         self.head = torch.empty(pixels, 3, device=device)
         self.opacity = torch.empty(pixels, device=device)
         self.frame = torch.empty(camera.height, camera.width, 3, dtype=torch.uint8, device=device)
-        self.taken = tuple(torch.empty_like(t, device="cpu", pin_memory=on_gpu) for t in (self.frame, self.opacity))
+        pasted = (self.head,) if parts.config.backdrop == "paste" else ()
+        self.sent = (self.frame, self.opacity, *pasted)  # what goes back to the host
+        self.taken = tuple(torch.empty_like(tensor, device="cpu", pin_memory=on_gpu) for tensor in self.sent)
         self.lock = threading.Lock()
         self.stages: tuple[Callable[[], None], Callable[[], None]] = (self.draw_head, self.draw_frame)
         if on_gpu and graphs:
             self.stages = (_recorded(self.draw_head), _recorded(self.draw_frame))
 
     def blend(self) -> None:
-        """Launch: the frame's table."""
-        everything = (0, len(self.field.base))
-        self.operations.blend(
-            self.field.base, self.field.expression, self.condition[None], everything, self.table
-        )
+        """Launch: the frame's table, or the frame's decoder, whichever the condition enters."""
+        field = self.field
+        if field.expression.shape[1]:
+            self.operations.blend(
+                field.base, field.expression, self.condition[None], (0, len(field.base)), self.table
+            )
+        if field.bias.shape[1]:
+            first = self.decoder.first_bias
+            torch.addmv(
+                field.decoder.weights[first], field.bias.T, self.condition, out=self.decoder.weights[first]
+            )
 
     def trace(self) -> None:
         """Launch: march, encoding, decoder and compositing of all rays."""
         parts, config = self.parts, self.parts.config
         self.operations.render_into(
-            (self.head, self.opacity), self.view, self.directions, self.skip, self.table, self.field.decoder,
+            (self.head, self.opacity), self.view, self.directions, self.skip, self.table, self.decoder,
             self.field.layout, (self.camera.height, self.camera.width), config.step_mm, config.max_samples,
             parts.config.stop_transmittance,
         )  # fmt: skip
@@ -99,21 +109,24 @@ class Painter:
 
     def paint(
         self, condition: Floats, view: Floats, features: Floats
-    ) -> tuple[Image, Floats, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-        """Frame (H, W, 3), opacity (H, W), and seconds of the field and of composition with the way back."""
+    ) -> tuple[Image, Floats, Floats | None, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """Frame (H, W, 3), opacity (H, W), the head alone where it is to be pasted back, and seconds of the field and
+        of composition with the way back."""
         with self.lock:
             start = time.perf_counter()
             self.send(condition, view, features)
             self.stages[0]()
             middle = _Mark(self.numbers.device)
             self.stages[1]()
-            for there, here in zip((self.frame, self.opacity), self.taken, strict=True):
+            for there, here in zip(self.sent, self.taken, strict=True):
                 here.copy_(there, non_blocking=True)
             end = _Mark(self.numbers.device)
             composed = middle.seconds_until(end)
-            frame, opacity = (tensor.numpy().copy() for tensor in self.taken)
+            frame, opacity, *head = (tensor.numpy().copy() for tensor in self.taken)
             total = time.perf_counter() - start
-        return frame, opacity.reshape(frame.shape[:2]), np.array([total - composed, composed])
+        opacity = opacity.reshape(frame.shape[:2])
+        layer = head_layer(self.parts.config, head[0], opacity) if head else None
+        return frame, opacity, layer, np.array([total - composed, composed])
 
 
 class PaintedShot:
@@ -128,10 +141,10 @@ class PaintedShot:
     def __call__(self, index: int) -> tuple[PortraitFrame, np.ndarray[tuple[int], np.dtype[np.float64]]]:
         from .portrait import PortraitFrame
 
-        frame, opacity, seconds = self.painter.paint(
+        frame, opacity, layer, seconds = self.painter.paint(
             self.conditions[index], self.views[index], self.back_features[index]
         )
-        return PortraitFrame(frame=frame, head_alpha=opacity), seconds
+        return PortraitFrame(frame=frame, head_alpha=opacity, head=layer), seconds
 
 
 def new_painter(parts: PortraitParts, field: Field, operations: Operations, camera: Camera) -> Painter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +19,17 @@ from emobench.errors import InputError, Unavailable
 from emobench.hashing import code_hash, hash_file, identity, short
 from emobench.types import Camera, Clip, Context, Floats, HeadPose, Image, Progress
 
-from .backdrop import Backdrop, BackdropView, fit_backdrop, view
+from .backdrop import Backdrop, BackdropView, fit_backdrop, head_layer, torso_of, trained_as, view
 from .condition import Condition, fit_condition
 from .config import RadianceConfig
 from .field import Field, new_field
-from .footage import Footage, HeadFrames, pack_footage, read_footage
+from .footage import Footage, HeadFrames, pack_footage
+from .footage_reading import plan_reading, read_footage
 from .geometry import Box, head_rays, pixel_directions
 from .occupancy import new_occupancy, tight_box, visual_hull
 from .operations import Operations, choose_backend
 from .trainer import HeadTrainer
+from .training_state import Setback, TrainingFile
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class PortraitFrame:
 
     frame: Image  # (H, W, 3)
     head_alpha: Floats  # (H, W) opacity of the head, 0..1
+    head: Floats | None = None  # (H, W, 4) the head alone, where it is to be pasted back; see Rendered.head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class PortraitParts:
     skip: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]  # (G, G, G) z, y, x: 0 = occupied
     backdrop: Backdrop
     losses: Floats  # (steps,)
+    setbacks: tuple[Setback, ...] = ()  # divergences after which training began anew with halved rates
 
 
 class Portrait:
@@ -68,9 +72,10 @@ class Portrait:
 
     def __init__(self, parts: PortraitParts, *, threads: int = 1, device: str = "cpu") -> None:
         self.parts = parts
-        self.operations: Operations = _rendering_backend(parts.backend, device)
+        self.operations: Operations = _rendering_backend(parts.backend, device, parts.config)
         self.threads = threads
         self.field = parts.field.to(self.operations.device)
+        self._warm: set[Camera] = set()  # sizes rendered so far
         self.painters: dict[Camera, Painter] = {}  # prepared frames of the sizes rendered so far
         self._seconds = {"field": 0.0, "composite": 0.0}
 
@@ -97,6 +102,9 @@ class Portrait:
         if not np.isfinite(alpha).all():
             raise InputError("α holds NaN or infinite values. Check the model that predicted it.")
         shot = self._shot(alpha, pose, camera)
+        if camera not in self._warm and len(alpha):
+            shot(0)  # kernels are loaded or compiled, and caches filled, before any frame is timed
+            self._warm.add(camera)
         spent = np.zeros(2)
         threads = self.threads if self.operations.concurrent else 1
         with Workers(min(threads, len(alpha))) as workers:
@@ -123,7 +131,7 @@ class Portrait:
         """What tells its speed from another's: device, backend, precision, and how the torso is composed."""
         return {
             "device": self.operations.device.type, "backend": self.backend, "precision": self.operations.precision,
-            "torso": self.parts.config.backdrop,
+            "torso": torso_of(self.parts.config), "field": self.parts.config.field,
         }  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -164,15 +172,19 @@ class _Shot:
         middle = time.perf_counter()
         frame = self.back.render(self.back_features[index], head, opacity)
         alpha = opacity.reshape(self.camera.height, self.camera.width)
-        return PortraitFrame(frame=frame, head_alpha=alpha), np.array([middle - start, time.perf_counter() - middle])
+        layer = head_layer(self.parts.config, head, alpha)
+        seconds = np.array([middle - start, time.perf_counter() - middle])
+        return PortraitFrame(frame=frame, head_alpha=alpha, head=layer), seconds
 
     def _head(self, index: int) -> tuple[Floats, Floats]:
         parts, operations, field = self.parts, self.operations, self.field
-        table = field.tables(self.conditions[index : index + 1], operations)[0]
+        condition = self.conditions[index : index + 1]
+        table, decoder = field.tables(condition, operations)[0], field.decoders(condition)[0]
         rays = head_rays(self.directions, self.pose.rotation[index], self.pose.translation[index], parts.box)
+        rays = replace(rays, width=self.camera.width)
         config = parts.config
         return operations.render(
-            rays, parts.skip, table, field.decoder, field.layout, config.step_mm, config.max_samples,
+            rays, parts.skip, table, decoder, field.layout, config.step_mm, config.max_samples,
             config.stop_transmittance,
         )  # fmt: skip
 
@@ -186,26 +198,39 @@ def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context
     """The portrait of `subject`, trained on its clips with video, track and layers, or taken from the cache.
 
     Methods that ask for the same clips, configuration, seed and backend share one training. Raises InputError where no
-    clip is usable, EmobenchError where training diverges.
+    clip is usable, EmobenchError where training diverges. A training that was interrupted goes on where it was.
     """
+    if (trained := trained_as(config)) != config:
+        portrait = fit_portrait(clips, trained, context, subject=subject)
+        return Portrait(replace(portrait.parts, config=config), threads=context.threads, device=context.device)
     usable = [clip for clip in clips if clip.subject == subject and clip.video is not None]
     if not usable:
         raise InputError(f"No train clip of subject {subject!r} has video: a radiance field cannot be trained on it.")
-    operations = choose_backend(context.backend, context.device)
+    operations = choose_backend(context.backend, context.device, config.field, config.precision)
     key = portrait_key(usable, config, context.seed, operations.name)
     folder = context.cache_dir / "portraits" / short(key, 32)
     if folder.exists():
         portrait = Portrait.load(folder, threads=context.threads, device=context.device)
         where = f"from the cache ({short(key)}), backend {portrait.backend}"
         context.progress.note(f"Radiance field of {subject}: {where}.")
+        for setback in portrait.parts.setbacks:
+            context.progress.note(f"Its training diverged at step {setback.diverged} and began anew with halved rates.")
         return portrait
     where = f"backend {operations.name} on {operations.device}"
     context.progress.note(f"Radiance field of {subject}: {where}, {len(usable)} clips.")
+    reading = plan_reading(usable, config.memory_mb)
+    if reading.count < reading.usable:
+        context.progress.note(
+            f"Of {reading.usable} frames, {reading.count}, evenly chosen, are used: that many fit into "
+            f"{config.memory_mb} MB (radiance.memory_mb)."
+        )
+    file = TrainingFile(folder.with_name(f"{folder.name}.training"), key, context.progress)
     portrait = fit_footage(
-        read_footage(usable), config, operations, seed=context.seed, threads=context.threads,
-        progress=context.progress, label=subject,
+        read_footage(reading), config, operations, seed=context.seed, threads=context.threads,
+        progress=context.progress, label=subject, file=file,
     )  # fmt: skip
     portrait.save(folder)
+    file.remove()
     return portrait
 
 
@@ -234,8 +259,9 @@ def fit_footage(
     threads: int,
     progress: Progress,
     label: str,
+    file: TrainingFile | None = None,
 ) -> Portrait:
-    """Train on decoded clips of one subject, without any cache."""
+    """Train on decoded clips of one subject; with a file, so that an interrupted training goes on next time."""
     frames, backs = pack_footage(footage)
     condition = fit_condition(frames.alpha, frames.pose, config)
     conditions = condition(frames.alpha, frames.pose)
@@ -244,7 +270,7 @@ def fit_footage(
     field = new_field(config, conditions.shape[1], seed).to(operations.device)
     with Workers(threads if operations.concurrent else 1) as workers:
         trainer = HeadTrainer(frames, conditions, field, occupancy, box, operations, workers, config, seed)
-        trainer.train(progress, f"radiance field {label}")
+        trainer.train(progress, f"radiance field {label}", file)
         backdrop = fit_backdrop(backs, config, seed, progress)
     parts = PortraitParts(
         config=config,
@@ -257,16 +283,17 @@ def fit_footage(
         skip=occupancy.skip,
         backdrop=backdrop,
         losses=np.array(trainer.losses, np.float32),
+        setbacks=trainer.setbacks,
     )
     return Portrait(parts, threads=threads, device=operations.device.type)
 
 
-def _rendering_backend(trained: str, device: str) -> Operations:
+def _rendering_backend(trained: str, device: str, config: RadianceConfig) -> Operations:
     """The backend a portrait was trained with, or what "auto" takes where that one cannot run."""
     try:
-        return choose_backend(trained, device)
+        return choose_backend(trained, device, config.field, config.precision)
     except Unavailable:
-        return choose_backend("auto", device)
+        return choose_backend("auto", device, config.field)
 
 
 def _carve(frames: HeadFrames, config: RadianceConfig) -> tuple[Box, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:

@@ -11,9 +11,30 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import int32, njit, uint32
 
 from .jit import OPTIONS
+
+
+@njit(**OPTIONS)
+def box_interval(origin, directions, r):
+    """Where ray r enters and leaves the box [0, 1]³ (mm; the end before the start where it misses), and its largest
+    speed along an axis (1/mm)."""
+    number = directions.dtype.type
+    zero, one, below_one, flat = number(0), number(1), number(1.0 - 1e-6), number(1e-12)
+    near, far, fastest = zero, number(1e9), flat
+    for axis in range(3):
+        speed = directions[r, axis]
+        if abs(speed) < flat:
+            if origin[axis] < zero or origin[axis] > below_one:
+                far = -one
+            continue
+        a = -origin[axis] / speed
+        b = (one - origin[axis]) / speed
+        near = max(near, min(a, b))
+        far = min(far, max(a, b))
+        fastest = max(fastest, abs(speed))
+    return near, far, fastest
 
 
 @njit(**OPTIONS)
@@ -26,34 +47,27 @@ def march(origin, directions, skip, step, jitter, limit, live, cursor, points, d
     left the box. Written: cursor, points (N·limit, 3), depths (N·limit,), counts (N,).
     """
     number = step.dtype.type
-    zero, one, below_one, flat = number(0), number(1), number(1.0 - 1e-6), number(1e-12)
-    cells = number(skip.shape[0])
+    zero, one, below_one = number(0), number(1), number(1.0 - 1e-6)
+    # unsigned indices into a flat grid: no test for negative ones at every probe
+    across, grid = int32(skip.shape[0]), skip.reshape(-1)
+    cells = number(across)
+    ox, oy, oz, pace = origin[0], origin[1], origin[2], step[0]
     total = 0
     for n in range(live.shape[0]):
         r = live[n]
         counts[n] = 0
-        near, far, fastest = zero, number(1e9), flat
-        for axis in range(3):
-            speed = directions[r, axis]
-            if abs(speed) < flat:
-                if origin[axis] < zero or origin[axis] > below_one:
-                    far = -one
-                continue
-            a = -origin[axis] / speed
-            b = (one - origin[axis]) / speed
-            near = max(near, min(a, b))
-            far = min(far, max(a, b))
-            fastest = max(fastest, abs(speed))
-        last = int((far - near) / step[0] - jitter[r]) if far > near else -1
-        steps_per_cell = one / (fastest * cells * step[0])
+        near, far, fastest = box_interval(origin, directions, r)
+        last = math.floor((far - near) / pace - jitter[r]) if far > near else -1
+        steps_per_cell = one / (fastest * cells * pace)
+        dx, dy, dz, shift = directions[r, 0], directions[r, 1], directions[r, 2], jitter[r]
         k = cursor[r]
         found = 0
         while k <= last and found < limit:
-            t = near + (number(k) + jitter[r]) * step[0]
-            x = min(max(origin[0] + t * directions[r, 0], zero), below_one)
-            y = min(max(origin[1] + t * directions[r, 1], zero), below_one)
-            z = min(max(origin[2] + t * directions[r, 2], zero), below_one)
-            distance = skip[int(z * cells), int(y * cells), int(x * cells)]
+            t = near + (number(k) + shift) * pace
+            x = min(max(ox + t * dx, zero), below_one)
+            y = min(max(oy + t * dy, zero), below_one)
+            z = min(max(oz + t * dz, zero), below_one)
+            distance = grid[uint32((int32(z * cells) * across + int32(y * cells)) * across + int32(x * cells))]
             if distance == 0:
                 points[total, 0] = x
                 points[total, 1] = y
@@ -63,7 +77,7 @@ def march(origin, directions, skip, step, jitter, limit, live, cursor, points, d
                 found += 1
                 k += 1
             else:
-                k += max(1, int(number(distance - 1) * steps_per_cell))
+                k += max(int32(1), int32(number(distance - 1) * steps_per_cell))
         cursor[r] = k if k <= last else -1
         counts[n] = found
     return total
@@ -97,19 +111,21 @@ def composite(density, colour, counts, step, stop, live, cursor, sums, through):
 
 
 @njit(**OPTIONS)
-def ray_gradients(density, colour, depth, counts, step, target, background, settings, weights, gradient):
+def ray_gradients(values, depth, counts, step, target, background, settings, weights, gradient):
     """The training loss of rays and its gradient in the decoder's raw outputs, before exp and sigmoid.
 
-    density (M,), colour (M, 3), depth (M,), counts (R,); target (R, 3) over background (R, 3). settings (3,): weight of
-    the depth variance, factor on everything, density above which exp was clamped. Writes weights (M,) and gradient
-    (M, 4); returns the loss: mean squared colour error + weight · mean variance of depth along the ray.
-    ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end).
+    values (4, ≥ M): density, red, green, blue of the samples, packed ray after ray; depth (M,), counts (R,); target
+    (R, 3) over background (R, 3). settings (3,): weight of the depth variance, factor on everything over the number of
+    all the frame's rays, density above which exp was clamped. Writes weights (M,) and gradient (4, ≥ M). Returns factor
+    · Σ (mean squared colour error + weight · variance of depth) over these rays.
+
+    ∂/∂σᵢ = step · Tᵢ₊₁ · (pᵢ − Qᵢ): pᵢ is what a unit of weight of sample i adds to the loss, and Qᵢ what the light
+    that passes it meets behind, Qᵢ₋₁ = αᵢpᵢ + (1 − αᵢ)Qᵢ from the far end. Walking backwards no sums cancel.
     """
-    number = density.dtype.type
+    number = values.dtype.type
     one, two, zero = number(1), number(2), number(0)
-    rays = number(counts.shape[0])
-    per_colour = settings[1] / (number(3) * rays)
-    per_variance = settings[0] * settings[1] / rays
+    per_colour = settings[1] / number(3)
+    per_variance = settings[0] * settings[1]
     loss = 0.0
     s = 0
     for r in range(counts.shape[0]):
@@ -117,49 +133,44 @@ def ray_gradients(density, colour, depth, counts, step, target, background, sett
         through = one
         red = green = blue = first = second = zero
         for k in range(s, stop):
-            weight = through * (one - math.exp(-density[k] * step[0]))
-            through -= weight
+            passed = math.exp(-values[0, k] * step[0])
+            weight = through * (one - passed)
+            through *= passed
             weights[k] = weight
-            red += weight * colour[k, 0]
-            green += weight * colour[k, 1]
-            blue += weight * colour[k, 2]
+            gradient[0, k] = through  # kept for the way back
+            red += weight * values[1, k]
+            green += weight * values[2, k]
+            blue += weight * values[3, k]
             first += weight * depth[k]
             second += weight * depth[k] * depth[k]
-        end = through
-        off0 = red + end * background[r, 0] - target[r, 0]
-        off1 = green + end * background[r, 1] - target[r, 1]
-        off2 = blue + end * background[r, 2] - target[r, 2]
+        off0 = red + through * background[r, 0] - target[r, 0]
+        off1 = green + through * background[r, 1] - target[r, 1]
+        off2 = blue + through * background[r, 2] - target[r, 2]
         loss += per_colour * (off0 * off0 + off1 * off1 + off2 * off2)
         g0 = two * per_colour * off0
         g1 = two * per_colour * off1
         g2 = two * per_colour * off2
-        g_opacity = -(g0 * background[r, 0] + g1 * background[r, 1] + g2 * background[r, 2])
+        behind = g0 * background[r, 0] + g1 * background[r, 1] + g2 * background[r, 2]
         g_first = g_second = zero
         floor = number(1e-3)  # opacity below which the variance is taken as if it were this
-        opacity = max(one - end, floor)
+        opacity = max(one - through, floor)
         variance = second - first * first / opacity
         if variance > zero:
             loss += per_variance * variance
             g_second = per_variance
             g_first = -two * per_variance * first / opacity
-            if one - end > floor:
-                g_opacity += per_variance * first * first / (opacity * opacity)
-        through = one
-        running = zero  # Σ_{j≤i} wⱼ g·cⱼ
-        for k in range(s, stop):
-            weight = weights[k]
-            through -= weight
-            c0, c1, c2 = colour[k, 0], colour[k, 1], colour[k, 2]
+            if one - through > floor:
+                behind -= per_variance * first * first / (opacity * opacity)
+        for k in range(stop - 1, s - 1, -1):
+            weight, left = weights[k], gradient[0, k]
+            c0, c1, c2 = values[1, k], values[2, k], values[3, k]
             pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * depth[k]) * depth[k]
-            running += weight * pull
-            gradient[k, 0] = through * pull + running
-            gradient[k, 1] = weight * g0 * c0 * (one - c0)
-            gradient[k, 2] = weight * g1 * c1 * (one - c1)
-            gradient[k, 3] = weight * g2 * c2 * (one - c2)
-        tail = g_opacity * end - running
-        for k in range(s, stop):
-            open_ = one if density[k] < settings[2] else zero
-            gradient[k, 0] = open_ * density[k] * step[0] * (gradient[k, 0] + tail)
+            open_ = one if values[0, k] < settings[2] else zero
+            gradient[0, k] = open_ * values[0, k] * step[0] * left * (pull - behind)
+            gradient[1, k] = weight * g0 * c0 * (one - c0)
+            gradient[2, k] = weight * g1 * c1 * (one - c1)
+            gradient[3, k] = weight * g2 * c2 * (one - c2)
+            behind += (one - math.exp(-values[0, k] * step[0])) * (pull - behind)
         s = stop
     return loss
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from emobench.types import Floats
 
 from .geometry import Rays
+from .layouts import PLANES, FrequencyLayout, GridLayout, Layout, PlaneLayout
 from .operations import (
     DENSITY_UNIT_MM,
     LOG_DENSITY_MAX,
     AdamRates,
     Decoder,
     FrameLoss,
-    GridLayout,
     Moments,
     Samples,
     Targets,
@@ -37,6 +37,7 @@ class TorchOperations:
 
     name = "torch"
     precision = "float32"
+    table_dtype: torch.dtype | None = None
     concurrent = True
 
     def __init__(self, device: torch.device = CPU) -> None:
@@ -62,7 +63,7 @@ class TorchOperations:
         taken &= taken.cumsum(1) <= limit
         return Samples(points=points[taken], depths=depths[taken], counts=taken.sum(1).to(torch.int32).cpu().numpy())
 
-    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout) -> tuple[Tensor, Tensor]:
         return decode(encode(points, table.view(-1, 2), layout), decoder.layers())
 
     @torch.no_grad()
@@ -72,7 +73,7 @@ class TorchOperations:
         skip: NDArray[np.uint8],
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         limit: int,
         stop: float,
@@ -93,7 +94,7 @@ class TorchOperations:
         targets: Targets,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
@@ -108,7 +109,7 @@ class TorchOperations:
         first, second = _per_ray(weights * depth, ray, samples), _per_ray(weights * depth * depth, ray, samples)
         variance = (second - first.square() / opacity.clamp(min=1e-3)).clamp(min=0)
         loss = targets.factor * (error.square().mean() + targets.variance_weight * variance.mean())
-        of_table, of_network = torch.autograd.grad(loss, [table, network])
+        of_table, of_network = torch.autograd.grad(loss, [table, network], allow_unused=True, materialize_grads=True)
         table_gradient.copy_(of_table)
         return FrameLoss(loss=float(loss.detach()), network=of_network, weights=weights.detach())
 
@@ -154,16 +155,38 @@ def adam(value: Tensor, moments: Moments, gradient: Tensor, rates: AdamRates, co
     value[..., columns] -= rates.rate * first / ((second * rates.correction).sqrt() + rates.tiny)
 
 
-def encode(points: Tensor, table: Tensor, layout: GridLayout) -> Tensor:
-    """Features (M, 2·levels) of points (M, 3) in [0, 1) from table (entries, 2), trilinear in each level."""
-    levels = []
+def encode(points: Tensor, table: Tensor, layout: Layout) -> Tensor:
+    """Features (M, layout.features) of points (M, 3) in [0, 1) from table (entries, 2), linear within every cell."""
+    if isinstance(layout, FrequencyLayout):
+        return encode_frequencies(points, layout)
+    if isinstance(layout, GridLayout):
+        return _encode_levels(points, table, layout)
+    size = layout.offsets[-1]
+    planes = [
+        _encode_levels(points[:, list(axes)], table[plane * size : (plane + 1) * size], layout)
+        for plane, axes in enumerate(PLANES)
+    ]
+    return torch.cat(planes, dim=1)
+
+
+def encode_frequencies(points: Tensor, layout: FrequencyLayout) -> Tensor:
+    """Points in −1..1, then sines and cosines of π·2ᵏ times them (Mildenhall et al. 2020, eq. 4)."""
+    centred = points * 2 - 1
+    octaves = 2.0 ** torch.arange(layout.octaves, dtype=points.dtype, device=points.device) * torch.pi
+    phases = (centred[:, None] * octaves[:, None]).flatten(1)  # (M, octaves · 3)
+    return torch.cat([centred, torch.sin(phases), torch.cos(phases)], dim=1)
+
+
+def _encode_levels(points: Tensor, table: Tensor, layout: GridLayout | PlaneLayout) -> Tensor:
+    """Features (M, 2·levels) of points (M, D) on a grid of as many axes."""
+    levels, axes = [], points.shape[1]
     for level, resolution in enumerate(layout.resolutions):
         scaled = points * resolution
         cell = scaled.long()
         fraction = scaled - cell
         total = torch.zeros(len(points), 2, dtype=points.dtype, device=points.device)
-        for corner in range(8):
-            bits = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=points.device)
+        for corner in range(2**axes):
+            bits = torch.tensor([corner >> axis & 1 for axis in range(axes)], device=points.device)
             weight = torch.where(bits.bool(), fraction, 1 - fraction).prod(1, keepdim=True)
             total = total + weight * table[layout.offsets[level] + _index(cell + bits, level, layout)]
         levels.append(total)
@@ -197,11 +220,13 @@ def _per_ray(values: Tensor, ray: Tensor, samples: Samples) -> Tensor:
     return empty.index_add(0, ray, values)
 
 
-def _index(corner: Tensor, level: int, layout: GridLayout) -> Tensor:
-    """Entry of integer corners (M, 3) within one level."""
-    x, y, z = corner.unbind(-1)
+def _index(corner: Tensor, level: int, layout: GridLayout | PlaneLayout) -> Tensor:
+    """Entry of integer corners (M, D) within one level, x fastest."""
+    index = torch.zeros_like(corner[:, 0])
     if layout.dense[level]:
-        side = layout.resolutions[level] + 1
-        return x + side * (y + side * z)
-    mask = (1 << layout.log2_size) - 1
-    return ((x * PRIMES[0]) ^ (y * PRIMES[1]) ^ (z * PRIMES[2])) & mask
+        for axis in reversed(range(corner.shape[1])):
+            index = index * (layout.resolutions[level] + 1) + corner[:, axis]
+        return index
+    for axis in range(corner.shape[1]):
+        index = index ^ (corner[:, axis] * PRIMES[axis])
+    return index & ((1 << layout.log2_size) - 1)

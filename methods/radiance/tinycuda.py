@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .operations import Decoder, FrameLoss, GridLayout, Samples, Targets
+from .layouts import GridLayout, Layout
+from .operations import Decoder, FrameLoss, Samples, Targets
 from .triton_operations import TritonOperations
-from .triton_shapes import Precision, gradient_scale
+from .triton_shapes import Precision, as_grid, gradient_scale
 
 ENTRIES_ALIGNED = 8  # tiny-cuda-nn rounds the entries of a level up to a multiple of this
 
@@ -29,13 +30,14 @@ class TinyCudaOperations(TritonOperations):
 
     def __init__(self, device: torch.device, precision: Precision = "mixed") -> None:
         super().__init__(device, precision)
+        self.table_dtype = None  # its grids take float32
         self._grids: dict[GridLayout, list[Any]] = {}
 
-    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout) -> tuple[Tensor, Tensor]:
         if not len(points):
             return super().evaluate(points, table, decoder, layout)
         with torch.no_grad():
-            return self.decode(self._encode(points, table, layout), decoder)
+            return self.decode(self._encode(points, table, as_grid(layout)), decoder)
 
     def frame_loss(
         self,
@@ -43,14 +45,14 @@ class TinyCudaOperations(TritonOperations):
         targets: Targets,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
         if not len(samples.points):
             return super().frame_loss(samples, targets, table, decoder, layout, step_mm, table_gradient)
         table = table.detach().requires_grad_()
-        features = self._encode(samples.points, table, layout)
+        features = self._encode(samples.points, table, as_grid(layout))
         density, colour = self.decode(features.detach(), decoder)
         loss, weights, gradient = self.ray_loss(samples, targets, density, colour, step_mm)
         of_features, of_network = self.decode_backward(

@@ -172,10 +172,10 @@ def weight_gradients(
         back = tl.load(gradient + m * 4 + o, mask=(m < count) & (o < 4), other=0) * scale
         of_w3 += product(tl.trans(hidden2), back, OPERAND)
         of_b3 += tl.sum(back, axis=0)
-        back = tl.load(back2 + m * HIDDEN + h, mask=(m < count) & (h < HIDDEN), other=0)
+        back = tl.load(back2 + m * HIDDEN + h, mask=(m < count) & (h < HIDDEN), other=0).to(tl.float32)
         of_w2 += product(tl.trans(hidden1), back, OPERAND)
         of_b2 += tl.sum(back, axis=0)
-        back = tl.load(back1 + m * HIDDEN + h, mask=(m < count) & (h < HIDDEN), other=0)
+        back = tl.load(back1 + m * HIDDEN + h, mask=(m < count) & (h < HIDDEN), other=0).to(tl.float32)
         of_w1 += product(tl.trans(found), back, OPERAND)
         of_b1 += tl.sum(back, axis=0)
     B1: tl.constexpr = FEATURES * HIDDEN

@@ -81,7 +81,10 @@ def encode_backward(
     points, of_features, of_table, layout, count, MASK: tl.constexpr, LEVELS: tl.constexpr, WIDTH: tl.constexpr,
     POINTS: tl.constexpr,
 ):  # fmt: skip
-    """Adds to of_table (E, 2) what of_features (M, 2·LEVELS) sends back to the corners of points (M, 3)."""
+    """Adds to of_table (E, 2) what of_features (M, 2·LEVELS) sends back to the corners of points (M, 3).
+
+    Zeros are not sent: points that no light reaches, or whose hidden units are all off, cost no atomics.
+    """
     m = tl.program_id(0) * POINTS + tl.arange(0, POINTS)
     valid = m < count
     x = tl.load(points + 3 * m, mask=valid, other=0)
@@ -94,6 +97,7 @@ def encode_backward(
     place = of_features + m[None, :] * (2 * LEVELS) + 2 * tl.arange(0, WIDTH)[:, None]
     back0 = tl.load(place, mask=mask, other=0)
     back1 = tl.load(place + 1, mask=mask, other=0)
+    mask = mask & ((back0 != 0) | (back1 != 0))
     for corner in tl.static_range(8):
         entry, weight = corner_of(px, py, pz, cells, first, dense, MASK, corner)
         tl.atomic_add(of_table + 2 * entry, weight * back0, mask=mask, sem="relaxed")

@@ -20,13 +20,13 @@ from emobench.types import Floats
 
 from . import triton_field, triton_frame, triton_grid, triton_rays
 from .geometry import Rays
+from .layouts import Layout
 from .operations import (
     DENSITY_UNIT_MM,
     LOG_DENSITY_MAX,
     AdamRates,
     Decoder,
     FrameLoss,
-    GridLayout,
     Moments,
     Samples,
     Targets,
@@ -61,6 +61,7 @@ class TritonOperations:
         self.device = device
         self.factors = FACTORS[precision]
         self.precision = self.factors.words
+        self.table_dtype: torch.dtype | None = self.factors.tables
         self.points, self.rays = (POINTS, RAYS) if device.type == "cuda" else (INTERPRETED, INTERPRETED)
 
     def march(self, rays: Rays, skip: NDArray[np.uint8], step_mm: float, jitter: Floats, limit: int) -> Samples:
@@ -84,11 +85,11 @@ class TritonOperations:
         )  # fmt: skip
         return Samples(points=points, depths=depths, counts=found)
 
-    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout) -> tuple[Tensor, Tensor]:
         return self.forward(points, table, decoder, layout, None)
 
     def forward(
-        self, points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout, features: Tensor | None
+        self, points: Tensor, table: Tensor, decoder: Decoder, layout: Layout, features: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """`evaluate`, which also writes features (M, 2·levels) where the caller wants to go backwards."""
         density = torch.empty(len(points), dtype=torch.float32, device=self.device)
@@ -108,7 +109,7 @@ class TritonOperations:
         skip: NDArray[np.uint8],
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         limit: int,
         stop: float,
@@ -131,7 +132,7 @@ class TritonOperations:
         skip: Tensor,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         size: tuple[int, int],
         step_mm: float,
         limit: int,
@@ -165,12 +166,12 @@ class TritonOperations:
         targets: Targets,
         table: Tensor,
         decoder: Decoder,
-        layout: GridLayout,
+        layout: Layout,
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
         count = len(samples.points)
-        features = torch.empty(count, layout.features, dtype=torch.float32, device=self.device)
+        features = torch.empty(count, layout.features, dtype=self.factors.features, device=self.device)
         density, colour = self.forward(samples.points, table, decoder, layout, features)
         loss, weights, gradient = self.ray_loss(samples, targets, density, colour, step_mm)
         of_features, of_network = self.decode_backward(features, gradient, decoder, gradient_scale(samples, targets))
@@ -193,7 +194,8 @@ class TritonOperations:
         triton_rays.ray_gradients[(triton.cdiv(len(counts), self.rays),)](
             density, colour, samples.depths, counts, _starts(counts), targets.colour, targets.background, weights,
             gradient, losses, len(counts), step_mm / DENSITY_UNIT_MM, samples.depth_origin, DENSITY_UNIT_MM,
-            targets.variance_weight, targets.factor, float(np.exp(np.float32(LOG_DENSITY_MAX))), RAYS=self.rays,
+            targets.variance_weight, targets.factor, float(np.exp(np.float32(LOG_DENSITY_MAX))),
+            self.factors.opaque, RAYS=self.rays,
             **NARROW,
         )  # fmt: skip
         return losses.sum(), weights, gradient
@@ -221,8 +223,8 @@ class TritonOperations:
             "FEATURES": decoder.features, "WIDE": padded(decoder.features), **decoder_shape(decoder),
             "OPERAND": self.factors.decoder, **WIDE,
         }  # fmt: skip
-        of_features = torch.empty_like(features)
-        back1, back2 = torch.empty(2, count, decoder.hidden, dtype=torch.float32, device=self.device)
+        of_features = torch.empty(features.shape, dtype=torch.float32, device=self.device)
+        back1, back2 = torch.empty(2, count, decoder.hidden, dtype=self.factors.features, device=self.device)
         if count:
             triton_field.decode_backward[(triton.cdiv(count, self.points),)](
                 features, gradient, decoder.weights, of_features, back1, back2, count, scale, POINTS=self.points,
@@ -267,7 +269,8 @@ class TritonOperations:
     ) -> None:
         start, stop = columns
         of_base, of_expression = moments
-        triton_grid.adam_tables[(triton.cdiv(stop - start, COLUMNS), len(expression) + 1)](
+        rows = 1 + (len(expression) if expression.shape[1] else 0)
+        triton_grid.adam_tables[(triton.cdiv(stop - start, COLUMNS), rows)](
             base, of_base.first, of_base.second, expression, of_expression.first, of_expression.second, gradients,
             conditions, start, stop, gradients.shape[1], expression.shape[1], len(gradients), rates.rate,
             rates.correction, rates.beta1, rates.beta2, rates.tiny, COMPONENTS=len(expression), BLOCK=COLUMNS,

@@ -126,13 +126,14 @@ def sample_weights(density, counts, starts, step, weights, rays, RAYS: tl.conste
 @triton.jit
 def ray_gradients(
     density, colour, depth, counts, starts, target, background, weights, gradient, losses, rays, step,
-    depth_origin, depth_unit, variance_weight, factor, density_max, RAYS: tl.constexpr,
+    depth_origin, depth_unit, variance_weight, factor, density_max, opaque, RAYS: tl.constexpr,
 ):  # fmt: skip
     """The training loss of each ray, losses (R,), and its gradient (M, 4) in the decoder's raw outputs.
 
     density (M,), colour (M, 3), depth (M,) mm; target (R, 3) over background (R, 3). Per ray: mean squared colour error
     plus variance_weight times the variance of depth in depth_unit, both · factor / R. Also writes weights (M,).
-    ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end); exp was clamped at density_max.
+    ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end); exp was clamped at density_max. Samples that at
+    most `opaque` of the light reaches weigh nothing and have no gradient.
     """
     r = tl.program_id(0) * RAYS + tl.arange(0, RAYS)
     inside = r < rays
@@ -144,7 +145,8 @@ def ray_gradients(
     through = zero + 1
     for k in range(most):
         here, s = k < count, start + k
-        weight = through * (1 - tl.exp(-step * tl.load(density + s, mask=here, other=0)))
+        lit = here & (through > opaque)
+        weight = tl.where(lit, through * (1 - tl.exp(-step * tl.load(density + s, mask=lit, other=0))), 0.0)
         through -= weight
         tl.store(weights + s, weight, mask=here)
         d = (tl.load(depth + s, mask=here, other=0) - depth_origin) / depth_unit
@@ -185,9 +187,10 @@ def ray_gradients(
         c2 = tl.load(colour + 3 * s + 2, mask=here, other=0)
         pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * d) * d
         of_sigma = step * (through * pull - behind + g_opacity * end)
+        trained = (sigma < density_max) & (through + weight > opaque)
         behind += weight * pull
         through += weight
-        tl.store(gradient + 4 * s, tl.where(sigma < density_max, sigma * of_sigma, 0.0), mask=here)
+        tl.store(gradient + 4 * s, tl.where(trained, sigma * of_sigma, 0.0), mask=here)
         tl.store(gradient + 4 * s + 1, weight * g0 * c0 * (1 - c0), mask=here)
         tl.store(gradient + 4 * s + 2, weight * g1 * c1 * (1 - c1), mask=here)
         tl.store(gradient + 4 * s + 3, weight * g2 * c2 * (1 - c2), mask=here)

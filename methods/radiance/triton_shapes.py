@@ -13,7 +13,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .operations import Decoder, GridLayout, Samples, Targets
+from emobench.errors import Unavailable
+
+from .layouts import GridLayout, Layout
+from .operations import Decoder, Samples, Targets
 
 Precision = Literal["exact", "mixed"]
 POINTS, RAYS, COLUMNS = 64, 64, 512  # lanes of one program: samples, rays (a square of pixels), table columns
@@ -28,16 +31,22 @@ PROGRAMS = 264  # of the decoder's gradient at most: two on each of an H200's 13
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """Types of the factors in matrix products; sums and everything stored in training are float32."""
+    """Types of the factors in matrix products; sums, gradients and what an optimiser changes are float32."""
 
     decoder: Any  # of its products, forward and backward
-    tables: torch.dtype  # of the blended table while rendering a frame
+    tables: torch.dtype  # of blended tables, while rendering and in training
+    features: torch.dtype  # of encoded points and the gradients of hidden layers, kept from forward to backward
+    opaque: float  # samples that less light than this reaches have no part in training
     words: str
 
 
 FACTORS: dict[Precision, Factors] = {
-    "exact": Factors(decoder=tl.float32, tables=torch.float32, words="float32"),
-    "mixed": Factors(decoder=tl.float16, tables=torch.float16, words="float16, sums float32"),
+    "exact": Factors(
+        decoder=tl.float32, tables=torch.float32, features=torch.float32, opaque=0.0, words="float32"
+    ),
+    "mixed": Factors(
+        decoder=tl.float16, tables=torch.float16, features=torch.float16, opaque=1e-4, words="float16, sums float32"
+    ),
 }
 
 
@@ -51,10 +60,20 @@ def padded(size: int) -> int:
     return max(16, int(triton.next_power_of_2(size)))
 
 
-def grid_shape(layout: GridLayout) -> dict[str, int]:
+def as_grid(layout: Layout) -> GridLayout:
+    """The layout, which these kernels know only as a 3D hash grid. Raises Unavailable where it is another."""
+    if not isinstance(layout, GridLayout):
+        raise Unavailable(
+            f"The Triton kernels encode 3D hash grids, no {type(layout).__name__}. Use --backend numba or torch."
+        )
+    return layout
+
+
+def grid_shape(layout: Layout) -> dict[str, int]:
     """What the kernels' code depends on in a layout."""
-    levels = len(layout.resolutions)
-    return {"MASK": (1 << layout.log2_size) - 1, "LEVELS": levels, "WIDTH": padded(2 * levels) // 2}
+    grid = as_grid(layout)
+    levels = len(grid.resolutions)
+    return {"MASK": (1 << grid.log2_size) - 1, "LEVELS": levels, "WIDTH": padded(2 * levels) // 2}
 
 
 def decoder_shape(decoder: Decoder) -> dict[str, int]:
@@ -63,7 +82,8 @@ def decoder_shape(decoder: Decoder) -> dict[str, int]:
 
 
 @lru_cache(maxsize=8)
-def layout_rows(layout: GridLayout, device: torch.device) -> Tensor:
+def layout_rows(layout: Layout, device: torch.device) -> Tensor:
     """A layout as the kernels read it: (3, levels) int32, cells per axis, first entry, whether dense."""
-    rows = np.array([layout.resolutions, layout.offsets[:-1], layout.dense], np.int32)
+    grid = as_grid(layout)
+    rows = np.array([grid.resolutions, grid.offsets[:-1], grid.dense], np.int32)
     return torch.from_numpy(rows).to(device)

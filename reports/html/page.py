@@ -28,10 +28,10 @@ from .player import player_data, script_json
 from .previews import Budget
 
 GROUPS = (  # headings of the page's tables; a family that is in none stands under "Other"
-    ("Image", ("psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "frechet", "cpbd", "flicker")),
+    ("Image", ("psnr", "ssim", "ms_ssim", "lpips", "fid", "kid", "fvd", "frechet", "cpbd", "flicker")),
     ("Lips and motion", ("lmd", "lvd", "sync", "jitter", "aue", "blink_rate", "head_motion")),
     ("Emotion and identity", ("emotion", "csim")),
-    ("Parameters and speed", ("alpha", "fps", "latency")),
+    ("Parameters and speed", ("alpha", "fps", "latency", "memory")),
     ("Other", ()),
 )
 FETCH = re.compile(r"emobench [a-z]+ [a-z]+ [\w.-]+")
@@ -199,7 +199,7 @@ def _metric_cards(columns: Sequence[Column]) -> list[dict[str, Any]]:
 def _run_card(record: RunRecord) -> dict[str, Any]:
     run = record.run
     return {
-        "title": f"{run.method}{f'/{run.preset}' if run.preset else ''} · seed {run.seed} · {short(run.identity)}",
+        "title": f"{run.label} · seed {run.seed} · {short(run.identity)}",
         "facts": [
             ("method version", run.method_version),
             ("role", run.role),

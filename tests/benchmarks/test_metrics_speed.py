@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from emobench.judges.crops import CROP_PX
 from emobench.judges.extractors import EmotionJudge
 from emobench.judges.networks import FaceNet
 from emobench.metrics.distribution import frechet_distance
 from emobench.metrics.image import squared_error
+from emobench.metrics.inception import Trunk, build_inception, embedding
 from emobench.metrics.mfcc import mfcc
 from emobench.metrics.structure import ssim_frame
+from emobench.metrics.syncnet import SyncNet, SyncTowers
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,14 @@ def test_mfcc_of_a_clip(benchmark):
 def test_frechet_distance_of_a_split(benchmark):
     sets = np.random.default_rng(0).normal(size=(2, 400, 2048)).astype(np.float32)
     assert benchmark.pedantic(frechet_distance, tuple(sets), rounds=2) > 0
+
+
+def test_inception_on_a_batch(benchmark):
+    embed = embedding(Trunk(build_inception()), 8, "cpu")
+    assert benchmark.pedantic(embed, (torch.rand(8, 3, 256, 256),), rounds=3, warmup_rounds=1).shape == (8, 2048)
+
+
+def test_syncnet_lips_on_a_batch(benchmark):
+    towers = SyncTowers(SyncNet().eval(), 8, "cpu")
+    windows = torch.rand(8, 3, 5, 224, 224) * 255
+    assert benchmark.pedantic(towers.embed_video, (windows,), rounds=3, warmup_rounds=1).shape == (8, 1024)

@@ -49,6 +49,8 @@ def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) 
         (["run", "--method", "emohead", "--dataset", "folder", "--data-root", "absent"], ["absent"]),
         (["run", "--method", "emohead", "--dataset", "mead", "--data-root", "absent"], ["MEAD"]),
         (["run", "--method", "emohead", "--dataset", "mead"], ["--data-root"]),
+        (["check", "method", "static", "--set", "nonsense=1"], ["Unknown key 'nonsense'", "method static"]),
+        (["check", "method", "emohead", "--set", "radiance.stps=3"], ["radiance.steps"]),
         (["list", "metric"], ["metrics"]),
         (["report", "absent"], ["does not exist"]),
         (["compare", "a", "b"], ["No run directory at a"]),

@@ -47,9 +47,16 @@ INTEGERS = {
 }  # fmt: skip
 SCALARS = {
     "step", "rate", "correction", "beta1", "beta2", "tiny", "depth_origin", "depth_unit", "variance_weight", "factor",
-    "density_max", "log_density_max", "thickness", "scale",
+    "density_max", "log_density_max", "thickness", "scale", "opaque",
 }  # fmt: skip
 POINTERS = {"layout": "*i32", "skip": "*u8", "counts": "*i32", "starts": "*i32", "frame": "*u8"}
+HALF = {  # arguments that are float16 in mixed precision, by kernel
+    "render_rays": {"table"},
+    "evaluate_field": {"table", "features"},
+    "blend": {"tables"},
+    "decode_backward": {"features", "back1", "back2"},
+    "weight_gradients": {"features", "back1", "back2"},
+}
 NARROW_KERNELS = {"march", "sample_weights", "ray_gradients", "scatter_weights"}
 USAGE = re.compile(r"REG:(\d+) STACK:(\d+) .*?LOCAL:(\d+)")
 
@@ -100,8 +107,10 @@ def variants() -> Iterator[tuple[Any, str, dict[str, Any]]]:
 
 
 def signature(kernel: Any, precision: str, constants: dict[str, Any]) -> dict[str, str]:
-    """Types of all arguments, as at launch: float16 tables where a frame is rendered in mixed precision."""
-    half_tables = precision == "mixed" and (kernel is triton_frame.render_rays or constants.get("FRAMES") == 1)
+    """Types of all arguments, as at launch: in mixed precision some are float16."""
+    half = HALF.get(kernel.__name__, set()) if precision == "mixed" else set()
+    if half and constants.get("FRAMES") == 1:  # of one frame, to render it: from tables in float16; in training not
+        half = {"tables", "base", "expression"}
     found = {}
     for name in kernel.arg_names:
         if name in constants:
@@ -110,7 +119,7 @@ def signature(kernel: Any, precision: str, constants: dict[str, Any]) -> dict[st
             found[name] = "i32"
         elif name in SCALARS or (name == "stop" and kernel is triton_frame.render_rays):
             found[name] = "fp32"
-        elif half_tables and name in ("table", "tables", "base", "expression"):
+        elif name in half:
             found[name] = "*fp16"
         else:
             found[name] = POINTERS.get(name, "*fp32")

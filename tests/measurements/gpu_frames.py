@@ -23,8 +23,9 @@ from emobench.methods.radiance.condition import fit_condition
 from emobench.methods.radiance.config import RadianceConfig
 from emobench.methods.radiance.field import new_field
 from emobench.methods.radiance.geometry import Box, head_rays, pixel_directions
+from emobench.methods.radiance.layouts import GridLayout
 from emobench.methods.radiance.occupancy import skip_distances
-from emobench.methods.radiance.operations import Decoder, GridLayout, choose_backend
+from emobench.methods.radiance.operations import Decoder, choose_backend
 from emobench.methods.radiance.painter import PaintedShot, Painter
 from emobench.methods.radiance.portrait import Portrait, PortraitParts
 from emobench.methods.radiance.triton_operations import TritonOperations

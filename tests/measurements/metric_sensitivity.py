@@ -35,7 +35,7 @@ from emobench.types import Context, Judges, MetricContext, Result, Sample, Stats
 FRAMES, SIZE_PX, CLIPS = 75, 256, 2
 INFINITE_DB = 100.0  # what an infinite PSNR counts as
 BLIND = 0.02  # of the metric's greatest loss over all degradations
-NOT_OF_PIXELS = ("fps.render", "latency.audio")
+NOT_OF_PIXELS = ("fps.render", "latency.audio", "memory.peak")
 
 Pairs = Sequence[tuple[Sample, Sample]]  # (prediction, reference)
 

@@ -96,7 +96,7 @@ def test_features_equal_pytorch_fid_s_network(tmp_path):
         )
     )
     images = torch.rand(2, 3, 128, 128)
-    ours = load_inception(tmp_path / "inception.pth", "cpu")
+    ours = load_inception(tmp_path / "inception.pth", "cpu", 2)
     with torch.no_grad():
         expected = theirs(images)[0].flatten(1)
         torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-5)
@@ -106,4 +106,4 @@ def test_features_equal_pytorch_fid_s_network(tmp_path):
 def test_another_network_s_file_is_refused(tmp_path):
     torch.save({"x": torch.zeros(1)}, tmp_path / "x.pth")
     with pytest.raises(Unavailable, match="no FID Inception file"):
-        load_inception(tmp_path / "x.pth", "cpu")
+        load_inception(tmp_path / "x.pth", "cpu", 2)

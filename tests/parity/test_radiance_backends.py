@@ -9,18 +9,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numba import njit
 
 from emobench.methods.radiance.accelerated import NumbaOperations
+from emobench.methods.radiance.fused import fits
 from emobench.methods.radiance.geometry import Rays
+from emobench.methods.radiance.jit import OPTIONS
+from emobench.methods.radiance.lanes import exponential, load, store
+from emobench.methods.radiance.layouts import GridLayout, grid_layout
 from emobench.methods.radiance.occupancy import skip_distances
 from emobench.methods.radiance.operations import (
     AdamRates,
     Decoder,
-    GridLayout,
     Moments,
     Samples,
     Targets,
-    grid_layout,
 )
 from emobench.methods.radiance.reference import TorchOperations
 
@@ -39,10 +42,10 @@ def random_occupancy(rng: np.random.Generator, grid: int) -> np.ndarray:
     return skip_distances(rng.random((grid, grid, grid)) < 0.2)
 
 
-@pytest.fixture
-def layout() -> GridLayout:
-    """Two dense and three hashed levels."""
-    layout = grid_layout(levels=5, coarsest=4, finest=32, log2_size=9)
+@pytest.fixture(params=[6, 5], ids=["fused", "separate"])
+def layout(request: pytest.FixtureRequest) -> GridLayout:
+    """Two dense and some hashed levels, for the fused kernels and for the separate steps that take any width."""
+    layout = grid_layout(levels=request.param, coarsest=4, finest=32, log2_size=9)
     assert layout.dense[0]
     assert not layout.dense[-1]
     return layout
@@ -59,6 +62,7 @@ def scene(request: pytest.FixtureRequest, layout: GridLayout) -> dict[str, objec
     decoder = Decoder(
         weights=torch.randn(size, generator=generator, dtype=torch_dtype) * 0.4, features=features, hidden=hidden
     )
+    assert fits(layout, decoder) == (len(layout.resolutions) == 6)
     decoder.layers()[-1][0] += 2.5  # dense enough that some rays end inside
     rays = random_rays(rng, 200, dtype)
     return {
@@ -195,3 +199,103 @@ def test_scattered_weights_match_the_reference(scene: dict, layout: GridLayout) 
         grids.append(grid)
     assert (grids[1] > 0).any()
     np.testing.assert_allclose(*grids, rtol=1e-9 if scene["exact"] else 1e-3, atol=1e-6)
+
+
+def test_images_of_any_width_and_place_match_the_reference(scene: dict, layout: GridLayout) -> None:
+    """Few occupied cells, wide pixels: a group's cone must not walk over what one of its rays meets."""
+    rng = np.random.default_rng(8)
+    exact = scene["exact"]
+    occupied = np.zeros((16, 16, 16), bool)
+    occupied[rng.integers(16, size=6), rng.integers(16, size=6), rng.integers(16, size=6)] = True
+    skip = skip_distances(occupied)
+    for width, origin in ((8, (0.5, 0.5, 3.0)), (29, (0.4, 0.6, 6.0)), (21, (0.5, 0.4, 1.5)), (24, (-1.0, 0.5, 2.0))):
+        y, x = np.mgrid[0 : width + 2, 0:width]
+        aims = np.stack([(x + 0.5) / width * 1.2 - 0.1, (y + 0.5) / width * 1.2 - 0.1, np.full(x.shape, 0.1)], axis=-1)
+        seen = aims.reshape(-1, 3) - origin
+        seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+        rays = Rays(
+            origin=np.array(origin, scene["jitter"].dtype),
+            directions=np.ascontiguousarray(seen / 140, scene["jitter"].dtype),
+            width=width,
+        )
+        arguments = (rays, skip, scene["table"], scene["decoder"], layout, STEP_MM, 30, 0.0)
+        fast, plain = NumbaOperations().render(*arguments), TorchOperations().render(*arguments)
+        assert (plain[1] > 0.05).any()
+        for left, right in zip(fast, plain, strict=True):
+            if exact:
+                np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-12)
+            else:
+                assert (np.abs(left - right) > 1e-4).mean() < 0.05  # rounding over cell edges, as above
+
+
+def test_float32_gradients_are_as_good_as_float32(scene: dict, layout: GridLayout) -> None:
+    """Against float64 torch: rounding's few 1e-7 a term, where prefix sums would lose digits to cancelling."""
+    if scene["exact"]:
+        pytest.skip("compares float32 with float64")
+    samples = samples_of(scene, TorchOperations())
+    wide = Samples(
+        points=samples.points.double(), depths=samples.depths.double(), counts=samples.counts, depth_origin=800.0
+    )
+    targets = scene["targets"]
+    wide_targets = Targets(
+        colour=targets.colour.double(), background=targets.background.double(), variance_weight=0.3, factor=0.125
+    )
+    decoder = scene["decoder"]
+    wide_decoder = Decoder(weights=decoder.weights.double(), features=decoder.features, hidden=decoder.hidden)
+    of_table, of_wide = torch.empty_like(scene["table"]), torch.empty(len(scene["table"]), dtype=torch.float64)
+    found = NumbaOperations().frame_loss(samples, targets, scene["table"], decoder, layout, STEP_MM, of_table)
+    truth = TorchOperations().frame_loss(
+        wide, wide_targets, scene["table"].double(), wide_decoder, layout, STEP_MM, of_wide
+    )
+    for left, right in ((found.network, truth.network), (of_table, of_wide), (found.weights, truth.weights)):
+        assert float((left - right).abs().max() / right.abs().max()) < 2e-5
+
+
+def test_gradients_do_not_depend_on_how_samples_fall_into_blocks(scene: dict, layout: GridLayout) -> None:
+    """One ray longer than a block, then many short ones, some empty, against the reference."""
+    rng = np.random.default_rng(4)
+    counts = np.concatenate([[700], rng.integers(0, 9, 199)]).astype(np.int32)
+    total, dtype = int(counts.sum()), scene["table"].dtype
+    generator = torch.Generator().manual_seed(4)
+    samples = Samples(
+        points=torch.rand(total, 3, generator=generator, dtype=dtype) * 0.999,
+        depths=torch.arange(total, dtype=dtype) % 97, counts=counts,
+    )  # fmt: skip
+    results = []
+    for operations in (NumbaOperations(), TorchOperations()):
+        gradient = torch.empty_like(scene["table"])
+        found = operations.frame_loss(
+            samples, scene["targets"], scene["table"], scene["decoder"], layout, STEP_MM, gradient
+        )
+        results.append((found.network, gradient, found.weights))
+    for left, right in zip(*results, strict=True):
+        error = float((left - right).abs().max() / right.abs().max())
+        assert error < (1e-9 if scene["exact"] else 1e-3)
+
+
+def test_a_ray_has_no_sample_behind_the_box() -> None:
+    """Jitter beyond the last whole step: the reference rounds down, and so must the kernels."""
+    rays = Rays(origin=np.array([0.5, 0.5, 2.0]), directions=np.array([[0, 0, -1 / 100]] * 3))
+    skip, jitter = np.zeros((4, 4, 4), np.uint8), np.array([0.2, 0.5, 0.9])
+    for step in (90.0, 150.0):  # the ray is in the box for 100 mm
+        fast = NumbaOperations().march(rays, skip, step, jitter, 8)
+        plain = TorchOperations().march(rays, skip, step, jitter, 8)
+        np.testing.assert_array_equal(fast.counts, plain.counts)
+    np.testing.assert_array_equal(plain.counts, [1, 1, 0])
+
+
+def test_vector_exponential_is_exact_to_float32_and_keeps_nan() -> None:
+    values = np.linspace(-86, 87, 16 * 500).astype(np.float32)
+    values[[3, 77]] = np.nan, 200
+    found = np.empty_like(values)
+    exponentials(values, found)
+    assert np.isnan(found[3])
+    assert np.isfinite(found[77])
+    values[77] = 88  # held there: densities beyond stay finite
+    np.testing.assert_allclose(found, np.exp(values.astype(np.float64)), rtol=1e-6)
+
+
+@njit(**OPTIONS | {"cache": False})
+def exponentials(values, found):  # type: ignore[no-untyped-def]
+    for m in range(0, values.shape[0], 16):
+        store(found, m, exponential(load(values, m)))

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor
 
 from emobench.methods.radiance.geometry import Rays
+from emobench.methods.radiance.layouts import GridLayout, grid_layout
 from emobench.methods.radiance.occupancy import skip_distances
 from emobench.methods.radiance.operations import (
     DENSITY_UNIT_MM,
     Decoder,
-    GridLayout,
     Samples,
     Targets,
-    grid_layout,
 )
 from emobench.methods.radiance.reference import TorchOperations, compositing_weights, decode, encode
 
@@ -179,9 +178,11 @@ def test_field_values_match_the_reference(scene: Scene, precision: Precision) ->
 def test_loss_and_all_gradients_match_autograd(scene: Scene, precision: Precision) -> None:
     exact = scene.exact
     of_table = torch.full_like(scene.table, 7.0)  # must be overwritten, not added to
-    found = operations(precision).frame_loss(
-        scene.samples, scene.targets, scene.table, scene.decoder, scene.layout, STEP_MM, of_table
-    )
+    backend = operations(precision)
+    found = backend.frame_loss(
+        scene.samples, scene.targets, scene.table.to(backend.table_dtype), scene.decoder, scene.layout, STEP_MM,
+        of_table,
+    )  # fmt: skip
     of_exact = torch.full_like(exact.table, 7.0)
     expected = REFERENCE.frame_loss(
         exact.samples, exact.targets, exact.table, exact.decoder, exact.layout, STEP_MM, of_exact
@@ -242,12 +243,30 @@ def test_gradient_of_compositing_alone_matches_autograd(scene: Scene) -> None:
     loss = 0.125 * (error.square().mean() + 0.3 * variance.mean())
     (expected,) = torch.autograd.grad(loss, inputs)
     given = [torch.exp(raw[:, 0].clamp(max=9.0)).to(DEVICE), torch.sigmoid(raw[:, 1:]).to(DEVICE)]
-    found, found_weights, gradient = operations().ray_loss(scene.samples, scene.targets, *given, STEP_MM)
+    found, found_weights, gradient = operations("exact").ray_loss(scene.samples, scene.targets, *given, STEP_MM)
     assert float(found) == pytest.approx(float(loss.detach()), rel=1e-5)
     assert expected[0, 0] == gradient[0, 0] == 0
     assert_close(found_weights, weights.detach(), 1e-5)
     assert_close(gradient, expected, 1e-5)
     assert_close(operations().weights(given[0], scene.samples, STEP_MM), weights.detach(), 1e-5)
+
+
+def test_samples_that_no_light_reaches_have_no_part_in_mixed_training(scene: Scene) -> None:
+    """Opaque from the fourth sample of a ray on: what lies behind loses its gradient, the rest keeps it."""
+    generator, counts = torch.Generator().manual_seed(5), torch.from_numpy(scene.samples.counts).long()
+    place = torch.cat([torch.arange(int(count)) for count in counts])
+    density = torch.where(place >= 3, 280.0, 1.0).to(DEVICE)
+    colour = torch.rand(len(place), 3, generator=generator).to(DEVICE)
+    results = [operations(p).ray_loss(scene.samples, scene.targets, density, colour, STEP_MM) for p in TOLERANCE]
+    (loss, weights, gradient), (mixed_loss, mixed_weights, mixed_gradient) = results
+    behind = (place > 3).to(DEVICE)
+    assert behind.any()
+    assert gradient[behind].any()
+    assert not mixed_gradient[behind].any()
+    assert not mixed_weights[behind].any()
+    assert float(mixed_loss) == pytest.approx(float(loss), rel=1e-4)
+    assert_close(mixed_weights, weights.cpu().double(), 1e-4)
+    assert_close(mixed_gradient, gradient.cpu().double(), 1e-3)
 
 
 def test_rendering_matches_the_reference_where_no_ray_ends_early(scene: Scene) -> None:

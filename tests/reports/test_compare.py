@@ -39,6 +39,15 @@ def test_an_unfinished_run_is_refused(make_run):
         compare_runs(run, replace(run, run=replace(run.run, status="failed")))
 
 
+def test_pasted_runs_are_compared_with_pasted_runs_only(make_run):
+    plain, pasted = make_run(), make_run("radiance", pasted=True)
+    with pytest.raises(UsageError, match=r"radiance \(pasted\).*both with paste-back, or both without"):
+        compare_runs(plain, pasted)
+    with pytest.raises(UsageError, match="pasted into their targets"):
+        compare_groups([pasted, replace(plain, run=replace(plain.run, seed=1))], [pasted])
+    assert compare_runs(pasted, pasted).name_a.startswith("radiance (pasted)")
+
+
 def test_clips_of_one_name_but_other_ground_truth_are_refused(make_run):
     run = make_run()
     small, large = (replace(run, plan=[replace(row, sha256=size) for row in run.plan]) for size in ("64", "128"))

@@ -12,8 +12,11 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+import yaml
 from rich.console import Console
 
+from emobench.errors import InputError
+from emobench.reports import literature
 from emobench.reports.csv_files import CsvReport
 from emobench.reports.figure_files import FigureReport, write_figures
 from emobench.reports.latex import LatexReport, escape, latex
@@ -130,6 +133,29 @@ def test_rows_with_different_signatures_have_no_best(make_run):
     assert "psnr‡" in printed(rows)
 
 
+def test_pasted_rows_and_others_are_never_ranked_together(make_run):
+    apart = [make_run("a", shift=1.0, pasted=True), make_run("b", pasted=True)]
+    assert [row.cells["psnr"].is_best for row in summarise(apart)] == [True, False]
+    together = summarise([*apart, make_run("c", shift=-1.0)])
+    assert not any(cell.is_best for row in together for cell in row.cells.values())
+    assert [row.label for row in together] == ["a (pasted)", "b (pasted)", "c"]
+
+
+def test_a_row_that_is_not_ranked_does_not_keep_pasted_rows_from_being_best(make_run):
+    rows = summarise([
+        make_run("a", shift=1.0, pasted=True), make_run("b", pasted=True), make_run("ground_truth", role="oracle"),
+    ])  # fmt: skip
+    assert [row.label for row in rows if row.cells["psnr"].is_best] == ["a (pasted)"]
+
+
+def test_values_whose_signature_says_so_are_never_best(make_run):
+    signature = "max MiB, not ranked|v2"
+    runs = (make_run("a", shift=1.0), make_run("b"))
+    rows = summarise([with_result(run, "psnr", signature=signature) for run in runs])
+    assert not any(row.cells["psnr"].is_best for row in rows)
+    assert any(row.cells["ssim"].is_best for row in rows)
+
+
 def test_lowest_value_is_best_where_lower_is_better(make_run):
     rows = summarise([make_run("a", shift=1.0), make_run("b")])
     best = next(row for row in rows if row.cells["lmd.mouth"].is_best)
@@ -185,6 +211,28 @@ def test_escape_codes_and_markup_from_disk_do_not_reach_the_terminal(make_run):
     text = printed(summarise([evil]))
     assert "[red]x[/red]" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("method", ["emohead", "a-method-with-a-very-long-name-that-somebody-gave-it-one-rainy-day"])
+def test_no_metric_is_cut_at_80_columns_however_long_names_are(method, make_run):
+    long = Result(
+        value=1234.5678, ci_low=1234.5, ci_high=1234.6, n_scored=8, n_total=8, unit="frames/s", higher_is_better=True,
+        signature="s",
+    )  # fmt: skip
+    names = ("emotion.expressnet", "jitter.landmarks", "lmd.mouth.norm", "someone.elses.metric.of.a.long.name")
+    shown = printed(summarise([make_run(method, results=dict.fromkeys(names, long))]), width=80)
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    for name in names:
+        assert f"{name} ↑" in shown
+    assert "".join(part.strip() for part in shown.splitlines()).count("1234.5") >= len(names)
+
+
+@pytest.mark.parametrize("dataset", ["mead", "crema_d"])
+def test_published_numbers_are_not_cut_at_80_columns(dataset, make_run):
+    shown = printed(summarise([make_run("emohead", dataset=dataset)]), width=80)
+    assert "Published" in shown
+    assert "…" not in shown
 
 
 def test_terminal_report_writes_no_file(runs, tmp_path):
@@ -259,11 +307,35 @@ def test_every_published_table_names_source_grade_and_protocol():
     tables = published()
     assert {table.dataset for table in tables} >= {"mead", "crema-d"}
     for table in tables:
-        assert table.citation
+        assert table.source
+        assert table.citation.endswith(table.source)
         assert table.protocol
         assert table.grade_text
         for row in table.rows:
+            assert row.source
+            assert "settled" not in row.source + row.method
             assert all(value is None or math.isfinite(float(value)) for value in row.values)
+
+
+def test_a_published_row_without_a_source_is_refused_and_rows_may_have_sources_of_their_own(tmp_path, monkeypatch):
+    document = {"citation": "C", "grade": "D", "protocol": "p"}
+    rows = {"a": {"source": "first", "values": ["1"]}, "b": {"source": "second", "values": ["2"]}}
+    (tmp_path / "published").mkdir()
+    monkeypatch.setattr(literature, "files", lambda _: tmp_path)
+    path = tmp_path / "published" / "some.yaml"
+
+    def write(rows):
+        table = {"dataset": "d", "columns": ["PSNR"], "rows": rows}
+        path.write_text(yaml.safe_dump(document | {"tables": [table]}), encoding="utf-8")
+
+    write(rows)
+    (table,) = published()
+    assert [row.source for row in table.rows] == ["first", "second"]
+    assert table.citation == "C, first; second"
+    for bare in (["3"], {"source": "", "values": ["3"]}):
+        write(rows | {"c": bare})
+        with pytest.raises(InputError, match=r"some\.yaml is malformed: c has no source"):
+            published()
 
 
 def test_published_numbers_appear_only_beside_their_dataset(make_run):

@@ -9,19 +9,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from emobench.types import (
-    SAMPLE_RATE_HZ,
-    Clip,
-    Context,
-    Driving,
-    Features,
-    MethodSpec,
-    MetricContext,
-    MetricSpec,
-    Rendered,
-    Sample,
-    Stats,
-)
+from emobench.specs import MethodSpec, MetricSpec
+from emobench.types import SAMPLE_RATE_HZ, Clip, Context, Driving, Features, MetricContext, Rendered, Sample, Stats
 
 PULSE = MethodSpec(
     name="sample_pulse",

@@ -12,7 +12,8 @@ from emobench.cli import main
 from emobench.data_commands import prepare, preview
 from emobench.media import probe, read_audio, read_video, write_audio, write_lossless
 from emobench.progress import SilentProgress
-from emobench.types import Clip, DatasetSpec
+from emobench.specs import DatasetSpec
+from emobench.types import Clip
 
 TINY = [
     "--set", "subjects=[ben]", "--set", "emotions=[neutral]", "--set", "train_sentences=[s01]",

@@ -25,8 +25,9 @@ from emobench.methods.radiance.condition import fit_condition
 from emobench.methods.radiance.config import RadianceConfig
 from emobench.methods.radiance.field import new_field
 from emobench.methods.radiance.geometry import Box
+from emobench.methods.radiance.layouts import grid_layout
 from emobench.methods.radiance.occupancy import new_occupancy, skip_distances
-from emobench.methods.radiance.operations import automatic_backend, choose_backend, grid_layout
+from emobench.methods.radiance.operations import automatic_backend, choose_backend
 from emobench.methods.radiance.portrait import Portrait, PortraitParts
 from emobench.types import Camera, HeadPose
 

@@ -14,8 +14,9 @@ from emobench.methods.radiance.condition import fit_condition
 from emobench.methods.radiance.config import RadianceConfig
 from emobench.methods.radiance.footage import Footage, dilate, pack_footage
 from emobench.methods.radiance.geometry import Box, head_rays, pixel_directions, project
+from emobench.methods.radiance.layouts import grid_layout
 from emobench.methods.radiance.occupancy import skip_distances, tight_box, visual_hull
-from emobench.methods.radiance.operations import choose_backend, grid_layout
+from emobench.methods.radiance.operations import choose_backend
 from emobench.methods.radiance.workers import Workers
 from emobench.types import Camera, HeadPose, Layers, Track
 

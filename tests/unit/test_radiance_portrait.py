@@ -3,78 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from emobench.errors import EmobenchError, InputError
 from emobench.methods.radiance import portrait as portrait_module
 from emobench.methods.radiance.config import RadianceConfig
 from emobench.methods.radiance.footage import Footage
-from emobench.methods.radiance.geometry import pixel_directions
+from emobench.methods.radiance.footage_reading import Reading
 from emobench.methods.radiance.operations import choose_backend
 from emobench.methods.radiance.portrait import Portrait, fit_footage, fit_portrait
 from emobench.progress import SilentProgress
-from emobench.types import Camera, Clip, Context, Floats, HeadPose, Layers, Track
+from emobench.types import Camera, Clip, Context, Floats, HeadPose
 
-SIZE = 32
-CAMERA = Camera(focal_px=140.0, cx_px=16.0, cy_px=16.0, width=SIZE, height=SIZE)
-RADII = np.array([42, 55, 38.0])
-TINY = RadianceConfig(
-    steps=200, levels=5, blended_levels=4, finest_resolution=48, base_resolution=8, table_log2=11, hidden=16, grid=24,
-    frames_per_step=4, samples_per_step=4096, step_mm=5.0, coarse_step_mm=8.0, settle_rays=20_000,
-    backdrop_steps=20, backdrop_pixels=2048, backdrop_cells=4,
-)  # fmt: skip
-
-
-def scene(count: int, seed: int, name: str = "clip") -> tuple[Footage, np.ndarray]:
-    """A clip and its composed frames (T, 32, 32, 3) uint8; α = (mouth opening, brow colour)."""
-    rng = np.random.default_rng(seed)
-    alpha = rng.random((count, 2)).astype(np.float32)
-    turn = Rotation.from_rotvec(rng.normal(0, 0.15, (count, 3)) * [1, 1, 0.3]).as_matrix()
-    move = np.array([0, 0, -600.0]) + rng.normal(0, 3, (count, 3)) * [1, 1, 0]
-    rays = pixel_directions(CAMERA).astype(np.float64)
-    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    head_alpha, head_rgb, back_rgb, landmarks = [], [], [], np.zeros((count, 68, 2), np.float32)
-    for t in range(count):
-        head, hit = _ellipsoid(rays @ turn[t] / RADII, -(move[t] @ turn[t]) / RADII, alpha[t])
-        head_alpha.append((hit * 255).astype(np.uint8).reshape(SIZE, SIZE))
-        head_rgb.append((head * 255 + 0.5).astype(np.uint8).reshape(SIZE, SIZE, 3))
-        torso = (y > 0.75) & (np.abs(x - 0.5 - move[t, 0] / 60) < 0.3)
-        back = np.where(torso[..., None], (0.2, 0.3, 0.7), np.stack([0.5 + 0.3 * x, 0.6 * y, 0.4 + 0 * x], -1))
-        back_rgb.append((back * 255 + 0.5).astype(np.uint8))
-        landmarks[t, 36:42], landmarks[t, 42:48], landmarks[t, 48:68] = (12, 13), (20, 13), (16, 20)
-    layers = Layers(
-        head_alpha=np.stack(head_alpha), head_rgb=np.stack(head_rgb), back_rgb=np.stack(back_rgb), source="dataset"
-    )
-    track = Track(
-        alpha=alpha, alpha_names=("opening", "brow"), is_mouth=np.array([True, False]),
-        pose=HeadPose(rotation=turn.astype(np.float32), translation=move.astype(np.float32)), camera=CAMERA,
-        landmarks=landmarks, valid=np.ones(count, bool),
-        head_box_mm=np.array([[-50, -62, -45], [50, 62, 45]], np.float32), source="dataset",
-    )  # fmt: skip
-    covered = layers.head_alpha[..., None] == 255
-    return Footage(name=name, track=track, layers=layers), np.where(covered, layers.head_rgb, layers.back_rgb)
-
-
-def _ellipsoid(directions: np.ndarray, origin: np.ndarray, alpha: Floats) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (R, 3) and hits (R,) of rays against the unit sphere in scaled head space."""
-    a = (directions**2).sum(1)
-    b = directions @ origin
-    root = b**2 - a * (origin @ origin - 1)
-    hit = root > 0
-    point = origin + ((-b - np.sqrt(np.maximum(root, 0))) / a)[:, None] * directions
-    light = np.clip(point @ [0.4, 0.5, 0.75], 0.1, 1)
-    colour = light[:, None] * [0.85, 0.65, 0.55]
-    brow = (np.abs(point[:, 1] - 0.4) < 0.12) & (point[:, 2] > 0)
-    colour[brow] = [0.1 + 0.8 * alpha[1], 0.1, 0.1]
-    mouth = (point[:, 0] / 0.4) ** 2 + ((point[:, 1] + 0.4) / (0.05 + 0.25 * alpha[0])) ** 2 < 1
-    colour[mouth & (point[:, 2] > 0)] = 0.05
-    return colour, hit
+from .radiance_scene import CAMERA, TINY, scene
 
 
 def fit(config: RadianceConfig = TINY, *, threads: int = 1, seed: int = 0, backend: str = "numba") -> Portrait:
@@ -241,11 +189,12 @@ class TestCache:
     def trained(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls: list[str] = []
 
-        def read(clips: list[Clip]) -> object:
+        def plan(clips: list[Clip], memory_mb: int) -> Reading:
             calls.append(",".join(clip.id for clip in clips))
-            return iter([scene(8, 1)[0]])
+            return Reading(clips=(), tracks=(), chosen=())
 
-        monkeypatch.setattr(portrait_module, "read_footage", read)
+        monkeypatch.setattr(portrait_module, "plan_reading", plan)
+        monkeypatch.setattr(portrait_module, "read_footage", lambda reading: iter([scene(8, 1)[0]]))
         return calls
 
     def clip(self, folder: Path, *, sha256: str = "0", video: bool = True) -> Clip:
@@ -271,6 +220,60 @@ class TestCache:
         other = quick.model_copy(update={"steps": 4})
         fit_portrait([self.clip(tmp_path)], other, self.context(tmp_path), subject="ann")
         assert len(trained) == 4
+        assert not list((tmp_path / "cache").rglob("*.training"))
+
+    def test_an_interrupted_training_goes_on_and_leaves_no_state_behind(
+        self, trained: list[str], tmp_path: Path
+    ) -> None:
+        class Interrupted(SilentProgress):
+            def __init__(self, stop_at: int | None) -> None:
+                self.stop_at, self.told = stop_at, ""
+
+            def note(self, text: str) -> None:
+                self.told += text
+
+            def track(self, items: Any, label: str, total: int | None = None) -> Iterator[Any]:
+                for item in items:
+                    if item == self.stop_at:
+                        raise KeyboardInterrupt
+                    yield item
+
+        config = TINY.model_copy(update={"steps": 40, "settle_rays": 0, "backdrop_steps": 0})
+        context = self.context(tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            fit_portrait([self.clip(tmp_path)], config, replace(context, progress=Interrupted(30)), subject="ann")
+        assert list((tmp_path / "cache").rglob("*.training"))
+        again = Interrupted(None)
+        fit_portrait([self.clip(tmp_path)], config, replace(context, progress=again), subject="ann")
+        assert "radiance field ann: goes on from step " in again.told
+        assert not list((tmp_path / "cache").rglob("*.training"))
+
+    def test_says_how_many_frames_fit_into_memory(
+        self, trained: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Notes(SilentProgress):
+            told = ""
+
+            def note(self, text: str) -> None:
+                Notes.told += text
+
+        track = replace(scene(8, 1)[0].track)
+        reading = Reading(clips=(), tracks=(track,), chosen=(np.arange(5),))
+        monkeypatch.setattr(portrait_module, "plan_reading", lambda clips, memory_mb: reading)
+        quick = TINY.model_copy(update={"steps": 3, "settle_rays": 0, "backdrop_steps": 0, "memory_mb": 7})
+        fit_portrait([self.clip(tmp_path)], quick, replace(self.context(tmp_path), progress=Notes()), subject="ann")
+        assert "Of 8 frames, 5, evenly chosen, are used: that many fit into 7 MB" in Notes.told
+
+    def test_a_portrait_to_be_pasted_back_shares_the_training_of_any_other(
+        self, trained: list[str], tmp_path: Path
+    ) -> None:
+        quick = TINY.model_copy(update={"steps": 3, "settle_rays": 0, "backdrop_steps": 0})
+        fit_portrait([self.clip(tmp_path)], quick, self.context(tmp_path), subject="ann")
+        pasting = quick.model_copy(update={"backdrop": "paste"})
+        portrait = fit_portrait([self.clip(tmp_path)], pasting, self.context(tmp_path), subject="ann")
+        assert len(trained) == 1
+        assert portrait.parts.config == pasting
+        assert portrait.facts()["torso"] == "pasted from target"
 
     def test_leaves_nothing_behind_when_training_fails(self, trained: list[str], tmp_path: Path) -> None:
         wild = TINY.model_copy(update={"network_rate": 1e30, "table_rate": 1e30})

@@ -11,7 +11,7 @@ import pytest
 
 from emobench import registry
 from emobench.errors import UsageError
-from emobench.types import MethodSpec
+from emobench.specs import MethodSpec
 
 CONTRACT_METRICS = {
     "psnr", "psnr.face", "psnr.mouth", "ssim", "lmd.mouth", "lmd.face", "lpips.alex", "fid", "sync.lse_d",

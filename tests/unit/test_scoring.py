@@ -15,8 +15,9 @@ from emobench.planning import Unit
 from emobench.provenance import without_folders
 from emobench.runner import unit_identity
 from emobench.scoring import BuiltMetric, CachedFeatures, ClipScores, aggregate, load_stats, save_stats, score_clip
+from emobench.specs import MethodSpec, MetricSpec
 from emobench.store import RunStore
-from emobench.types import Features, MethodSpec, MetricSpec, Sample, Stats
+from emobench.types import Features, Sample, Stats
 
 SAMPLE = Sample(
     clip_id="c", subject="s", emotion=None, intensity=None, fps=25.0, frames=np.zeros((1, 2, 2, 3), np.uint8),

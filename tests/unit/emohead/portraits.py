@@ -23,7 +23,7 @@ class PaintedPortrait:
         for row in alpha:
             frame = np.zeros((camera.height, camera.width, 3), np.uint8)
             frame[0, : len(row), 0] = np.clip(row * 100 + 50, 0, 255)
-            yield SimpleNamespace(frame=frame)
+            yield SimpleNamespace(frame=frame, head=None)
 
     def stage_seconds(self) -> dict[str, float]:
         return {"field": 0.25, "composite": 0.5}

@@ -12,7 +12,7 @@ from emobench.hashing import code_hash
 from emobench.methods import specs
 from emobench.methods.emohead.config import EmoHeadConfig
 from emobench.registry import load_object
-from emobench.types import MethodSpec
+from emobench.specs import MethodSpec
 
 ALL = [value for value in vars(specs).values() if isinstance(value, MethodSpec)]
 

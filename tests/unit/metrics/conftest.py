@@ -171,7 +171,7 @@ def message(field: int, payload: bytes) -> bytes:
     return bytes([field << 3 | 2]) + length + bytes([size]) + payload
 
 
-def mean_colour_network(weights: np.ndarray) -> bytes:
+def mean_colour_network(weights: np.ndarray, size: int = 224) -> bytes:
     """ONNX bytes: (1, 3, H, W) → mean colour → times weights (3, classes)."""
 
     def node(kind: str, inputs: list[str], output: str) -> bytes:
@@ -186,7 +186,7 @@ def mean_colour_network(weights: np.ndarray) -> bytes:
     table = bytes([1 << 3, 3, 1 << 3, weights.shape[1], 2 << 3, 1])
     table += message(8, b"w") + message(9, weights.astype("<f4").tobytes())
     nodes = node("GlobalAveragePool", ["x"], "p") + node("Flatten", ["p"], "f") + node("MatMul", ["f", "w"], "y")
-    ends = value(11, "x", (1, 3, 224, 224)) + value(12, "y", (1, weights.shape[1]))
+    ends = value(11, "x", (1, 3, size, size)) + value(12, "y", (1, weights.shape[1]))
     graph = nodes + message(2, b"g") + message(5, table) + ends
     return bytes([1 << 3, 8]) + message(7, graph) + message(8, bytes([2 << 3, 13]))
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from emobench.errors import Unavailable, UnscoredError
-from emobench.metrics.affect import ArousalError, EmotionLevel, ValenceError, rank_correlation
+from emobench.metrics.affect import EmotionLevel, arousal_error, rank_correlation, valence_error
 from emobench.types import MetricContext
 
 
@@ -29,7 +29,7 @@ def tinted(sample, channel, amount):
     return frames.astype(np.uint8)
 
 
-@pytest.mark.parametrize(("kind", "own", "other"), [(ValenceError, 0, 2), (ArousalError, 2, 0)])
+@pytest.mark.parametrize(("kind", "own", "other"), [(valence_error, 0, 2), (arousal_error, 2, 0)])
 def test_affect_errors_are_zero_for_the_same_clip_and_grow_with_their_own_dimension(
     kind, own, other, cartoon, reference, affect, features
 ):
@@ -49,11 +49,11 @@ def test_affect_errors_are_zero_for_the_same_clip_and_grow_with_their_own_dimens
 def test_affect_of_clips_is_a_mean_over_frames_of_signed_readings(cartoon, reference, affect, features):
     frames = reference.frames.copy()
     frames[::2] = tinted(reference, 0, 20)[::2]
-    stats = ValenceError(affect).measure(cartoon.as_prediction(reference, frames=frames), reference, features)
+    stats = valence_error(affect).measure(cartoon.as_prediction(reference, frames=frames), reference, features)
     assert stats.detail["prediction"] - stats.detail["reference"] == pytest.approx(stats.value, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", [ValenceError, ArousalError])
+@pytest.mark.parametrize("kind", [valence_error, arousal_error])
 def test_affect_without_its_weight_is_unavailable_with_the_command(kind, context):
     with pytest.raises(Unavailable, match=r"emobench weights fetch hsemotion.enet_b0_8_va_mtl"):
         kind(context)
@@ -63,7 +63,7 @@ def test_a_network_of_eight_outputs_is_refused(cartoon, tmp_path):
     path = tmp_path / "va.onnx"
     path.write_bytes(cartoon.mean_colour_network(np.zeros((3, 8), np.float32)))
     with pytest.raises(Unavailable, match="gives 8 outputs, 10 were expected"):
-        ValenceError(MetricContext(judges=None, locate_weight=lambda name: path))
+        valence_error(MetricContext(judges=None, locate_weight=lambda name: path))
 
 
 # ------------------------------------------------------------------ intensity level

@@ -64,7 +64,7 @@ def test_without_weights_or_judges_the_metric_is_unavailable_with_the_reason(kin
 
 
 def test_square_crops_centre_the_landmarks(cartoon, reference):
-    crops = square_crops(reference, 1.1, 112)
+    crops = np.stack(list(square_crops(reference, 1.1, 112)))
     assert crops.shape == (40, 112, 112, 3)
     points = reference.track.landmarks
     low, high = points.min(axis=1), points.max(axis=1)

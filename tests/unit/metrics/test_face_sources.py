@@ -14,7 +14,8 @@ from emobench.metrics.image import PsnrFace, PsnrMouth
 from emobench.metrics.landmarks import LmdMouth
 from emobench.metrics.structure import Ssim, SsimMouth
 from emobench.scoring import BuiltMetric, ClipScores, weights_used
-from emobench.types import MetricSpec, Stats
+from emobench.specs import MetricSpec
+from emobench.types import Stats
 
 BOXED = [PsnrFace, PsnrMouth, SsimMouth]
 

@@ -31,7 +31,7 @@ def clips(cartoon, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cartoons")
     return [
         cartoon.write_clip(folder, cartoon.make_sample(emotion, seed=seed), f"s{seed % 4}")
-        for seed in range(1, 6)
+        for seed in range(1, 10)
         for emotion in cartoon.emotions
     ]
 
@@ -107,10 +107,10 @@ def test_a_clip_too_short_for_all_offsets_uses_fewer_and_one_too_short_for_any_i
 
 def test_the_report_grades_each_judge_on_clips_kept_from_training(judges):
     report = judges.report()
-    assert report["held_out_clips"] >= 1
-    assert report["emotion.clip_accuracy.ground_truth"] == 100.0
+    assert report["graded_clips"] >= 3
+    assert report["emotion.accuracy.ground_truth"] == 100.0
     assert report["landmarks.mouth_px.blurred"] < 1.5
-    assert report["lipsync.offset_accuracy.tracked"] > 60
+    assert report["lipsync.accuracy.ground_truth"] > 60
 
 
 def test_judges_are_kept_by_content_and_read_back_the_same(judges, clips, cache, cartoon):
@@ -160,7 +160,7 @@ def test_one_emotion_alone_makes_no_emotion_judge(clips, tmp_path):
     made = JudgeSet([c for c in clips if c.emotion == "happy"][:2], make_context(tmp_path), "one emotion")
     with pytest.raises(Unavailable, match="all train clips show 'happy'"):
         made.emotion()
-    with pytest.raises(Unavailable, match="2 train clips with sound, 8 are needed"):
+    with pytest.raises(Unavailable, match=r"train clips? with sound, 6 are needed"):
         made.lipsync()
 
 

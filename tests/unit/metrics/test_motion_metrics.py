@@ -134,7 +134,20 @@ def test_missing_blinks_raise_the_rate_error_step_by_step(cartoon, reference, ju
     assert scores[-1] == pytest.approx(3 / (40 / 25 / 60))
 
 
-def test_blinks_are_pooled_before_they_are_compared(cartoon, reference, judged, table, features):
+def test_blinks_of_one_subject_do_not_make_up_for_those_of_another(cartoon, reference, judged, table, features):
+    landmarks = reference.track.landmarks
+    table.known[reference.frames.tobytes()] = shut(landmarks, [5])
+    other = replace(reference, subject="another")
+    more = measured(BlinkRate, cartoon, reference, judged, table, features, shut(landmarks, [5, 20]))
+    fewer = measured(BlinkRate, cartoon, other, judged, table, features, landmarks)
+    metric = BlinkRate(judged)
+    assert metric.aggregate([more, fewer]) == pytest.approx(37.5)
+    assert metric.aggregate([more, more, fewer]) == pytest.approx(37.5)  # a subject counts once, however many clips
+    assert metric.caveat([more, fewer]) == "2 blinks against 2 in 3 s of 2 subjects"
+    assert "mean over subjects" in metric.signature()
+
+
+def test_blinks_of_a_subject_are_added_up_before_they_are_compared(cartoon, reference, judged, table, features):
     landmarks = reference.track.landmarks
     table.known[reference.frames.tobytes()] = shut(landmarks, [5])
     more = measured(BlinkRate, cartoon, reference, judged, table, features, shut(landmarks, [5, 20]))

@@ -9,7 +9,8 @@ import pytest
 
 from emobench.errors import UnscoredError
 from emobench.metrics.parameters import AlphaMouth, AlphaUpper
-from emobench.metrics.speed import AudioLatency, RenderSpeed
+from emobench.metrics.speed import AudioLatency, PeakMemory, RenderSpeed
+from emobench.reports.summary import NOT_RANKED
 from emobench.types import Timing
 
 TIMING = Timing(
@@ -104,3 +105,50 @@ def test_audio_latency_pools_seconds_and_only_of_one_machine(cartoon, reference,
 def test_a_method_without_an_audio_stage_has_no_latency(timing, cartoon, reference, context, features):
     with pytest.raises(UnscoredError, match=r"no timing|no audio stage|of no frame"):
         AudioLatency(context).measure(cartoon.as_prediction(reference, timing=timing), None, features)
+
+
+MEASURED = replace(TIMING, added_rss_bytes=300 << 20)
+
+
+def test_peak_memory_is_what_rendering_added_or_on_a_gpu_what_torch_allocated(cartoon, reference, context, features):
+    on_gpu = replace(MEASURED, peak_cuda_bytes=50 << 20)
+    stats = [
+        PeakMemory(context).measure(cartoon.as_prediction(reference, timing=t), None, features)
+        for t in (MEASURED, on_gpu)
+    ]
+    assert [entry.value for entry in stats] == [300.0, 50.0]
+    assert [entry.detail["memory"] for entry in stats] == ["additional resident (not ranked)", "CUDA allocations"]
+    assert PeakMemory(context).aggregate(stats) is None  # two kinds of memory are not one number
+
+
+def test_peak_memory_is_the_greatest_clip_s_and_only_of_one_machine(cartoon, reference, context, features):
+    metric = PeakMemory(context)
+    timings = (MEASURED, replace(MEASURED, added_rss_bytes=400 << 20), replace(MEASURED, device="h"))
+    clips = [metric.measure(cartoon.as_prediction(reference, timing=t), None, features) for t in timings]
+    assert metric.aggregate(clips[:2]) == 400.0
+    assert metric.aggregate(clips) is None
+    assert metric.caveat(clips) == "clips were rendered with different device"
+    assert "memory=additional resident (not ranked)" in metric.signature_over(clips[:2])
+    assert metric.signature_over(clips[:2]).endswith("|v2")  # version 1 counted whatever the process had done before
+    assert "device=cpu+h" in metric.signature_over(clips)
+
+
+def test_memory_on_a_gpu_is_ranked_and_that_of_a_process_is_not(cartoon, reference, context, features):
+    metric = PeakMemory(context)
+    on_gpu = metric.measure(
+        cartoon.as_prediction(reference, timing=replace(MEASURED, peak_cuda_bytes=1 << 20)), None, features
+    )
+    of_process = metric.measure(cartoon.as_prediction(reference, timing=MEASURED), None, features)
+    assert NOT_RANKED in metric.signature_over([of_process])
+    assert NOT_RANKED not in metric.signature_over([on_gpu])
+
+
+def test_rendering_that_added_no_memory_is_measured_as_none_of_it(cartoon, reference, context, features):
+    timing = replace(MEASURED, added_rss_bytes=0)
+    assert PeakMemory(context).measure(cartoon.as_prediction(reference, timing=timing), None, features).value == 0.0
+
+
+@pytest.mark.parametrize(("timing", "reason"), [(None, "no timing"), (TIMING, "was not measured")])
+def test_peak_memory_that_was_not_measured_is_unscored(timing, reason, cartoon, reference, context, features):
+    with pytest.raises(UnscoredError, match=reason):
+        PeakMemory(context).measure(cartoon.as_prediction(reference, timing=timing), None, features)

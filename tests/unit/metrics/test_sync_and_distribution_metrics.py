@@ -137,7 +137,7 @@ def colours(monkeypatch, tmp_path):
     """A context in which Inception's features are mean colours: pooling is tested here, the network in parity."""
     weight = tmp_path / "weight"
     weight.write_bytes(b"x")
-    monkeypatch.setattr(distribution, "load_inception", lambda path, device: lambda images: images.mean(dim=(2, 3)))
+    monkeypatch.setattr(distribution, "load_inception", lambda *_: lambda images: images.mean(dim=(2, 3)))
     return MetricContext(judges=None, locate_weight=lambda name: weight)
 
 

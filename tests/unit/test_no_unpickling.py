@@ -1,0 +1,66 @@
+"""No file from outside is ever unpickled: read from the source itself, call by call."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import emobench
+import emobench.methods
+import emobench.metrics
+import emobench.reports
+
+ROOTS = [
+    Path(package.__file__ or "").parent for package in (emobench, emobench.metrics, emobench.methods, emobench.reports)
+]
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+ALLOWED: dict[str, str] = {}  # file name: why
+
+
+def sources() -> Iterator[tuple[Path, ast.AST]]:
+    for path in sorted({file for root in ROOTS for file in root.rglob("*.py")}):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def faults(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Imports of unpicklers, and loads that would unpickle."""
+    for node in ast.walk(tree):
+        where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            if {name.partition(".")[0] for name in names} & UNPICKLERS:
+                yield f"{where} imports an unpickler"
+        if not isinstance(node, ast.Call):
+            continue
+        called, options = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+        if called == "torch.load" and options.get("weights_only") != "True":
+            yield f"{where} loads with torch.load without weights_only=True"
+        if called in ("torch.jit.load", "torch.package.PackageImporter", "torch.hub.load", "np.fromfile"):
+            yield f"{where} calls {called}"
+        if called in ("np.load", "numpy.load") and options.get("allow_pickle") != "False":
+            yield f"{where} loads with np.load without allow_pickle=False"
+        if options.get("allow_pickle") == "True":
+            yield f"{where} allows pickles"
+        if called in ("yaml.load", "yaml.unsafe_load", "yaml.full_load"):
+            yield f"{where} calls {called}"
+
+
+def test_nothing_in_the_package_unpickles() -> None:
+    found = [fault for path, tree in sources() if path.name not in ALLOWED for fault in faults(path, tree)]
+    assert found == []
+
+
+def test_the_check_sees_every_way_that_it_names() -> None:
+    bad = [
+        "import pickle", "from joblib import load", "torch.load(p)", "torch.load(p, weights_only=False)",
+        "torch.jit.load(p)", "np.load(p)", "np.load(p, allow_pickle=True)", "yaml.load(t)",
+    ]  # fmt: skip
+    assert all(list(faults(Path("x.py"), ast.parse(line))) for line in bad)
+    fine = ["torch.load(p, weights_only=True)", "np.load(p, allow_pickle=False)", "yaml.safe_load(t)"]
+    assert not [fault for line in fine for fault in faults(Path("x.py"), ast.parse(line))]
+
+
+def test_the_check_reads_the_whole_package() -> None:
+    names = {path.name for path, _ in sources()}
+    assert {"weights.py", "syncnet.py", "perceptual.py", "cache.py", "checkpoint.py"} <= names
