@@ -12,7 +12,17 @@ from .judges import judge_lines
 from .literature import Published, published_for
 from .missing import missing_lines
 from .numbers import coverage_text, interval_text, value_text
-from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, measured_columns, summarise
+from .summary import (
+    Cell,
+    Column,
+    MethodRow,
+    by_dataset,
+    columns,
+    interval_caption,
+    measured_columns,
+    pasted_note,
+    summarise,
+)
 
 ESCAPES = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -89,6 +99,8 @@ def _caption(dataset: str, rows: Sequence[MethodRow]) -> str:
     ]
     if any(len(column.signatures) > 1 for column in columns(rows)):
         sentences.append("‡: signatures differ between rows, not comparable.")
+    if note := pasted_note(rows):
+        sentences.append(note)
     return escape(" ".join(sentences))
 
 

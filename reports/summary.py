@@ -168,6 +168,13 @@ def interval_caption(rows: Sequence[MethodRow]) -> str:
     return f"95% bootstrap intervals over clips of these subjects (n = {n_subjects}); no claim about new subjects"
 
 
+def pasted_note(rows: Sequence[MethodRow]) -> str:
+    """Why no value is marked as best where pasted rows stand beside others; "" elsewhere."""
+    if len({row.is_pasted for row in rows if row.is_ranked}) < 2:
+        return ""
+    return "Pasted rows show the targets' own torso and background: not comparable with the other rows, no best."
+
+
 def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     """Runs that differ in seed only; two runs of one seed (another code version, say) are never averaged."""
     groups: dict[tuple[str, ...], list[RunRecord]] = {}

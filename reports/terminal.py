@@ -17,7 +17,17 @@ from .judges import judge_lines
 from .literature import Published, published_for
 from .missing import missing_lines
 from .numbers import DASH, coverage_text, interval_text, value_text
-from .summary import Cell, Column, MethodRow, by_dataset, columns, interval_caption, measured_columns, summarise
+from .summary import (
+    Cell,
+    Column,
+    MethodRow,
+    by_dataset,
+    columns,
+    interval_caption,
+    measured_columns,
+    pasted_note,
+    summarise,
+)
 
 GAP = 2
 LEAST_LABEL = 12  # columns that a method's name keeps beside the widest metric; longer ones are folded
@@ -132,6 +142,8 @@ def _caption(rows: Sequence[MethodRow]) -> Text:
         lines.append("Several seeds: mean over seeds; the interval is over clips, not over seeds.")
     if any(len(column.signatures) > 1 for column in columns(rows)):
         lines.append("‡ signatures differ between rows: not comparable, no best.")
+    if note := pasted_note(rows):
+        lines.append(note)
     if any(not cell.is_complete and cell.n_scored for row in rows for cell in row.cells.values()):
         lines.append("n/N: clips scored of clips planned.")
     return Text("\n".join(lines), style="dim")

@@ -22,7 +22,7 @@ from .. import figures
 from ..literature import published_for
 from ..missing import Missing, missing
 from ..numbers import coverage_text, interval_text, value_text
-from ..summary import Cell, Column, MethodRow, by_dataset, interval_caption, measured_columns, summarise
+from ..summary import Cell, Column, MethodRow, by_dataset, interval_caption, measured_columns, pasted_note, summarise
 from .inline_svg import inline_svg
 from .player import player_data, script_json
 from .previews import Budget
@@ -109,6 +109,7 @@ def _section(index: int, dataset: str, rows: Sequence[MethodRow], budget: Budget
         "seeds": sorted({seed for row in rows for seed in row.seeds}),
         "has_several_seeds": any(len(row.seeds) > 1 for row in rows),
         "has_mixed_signatures": any(len(column.signatures) > 1 for column in measured_columns(rows)),
+        "pasted_note": pasted_note(rows),
         "player": script_json(data),
         "tables": list(_tables(rows)),
         "interval_caption": interval_caption(rows),

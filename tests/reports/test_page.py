@@ -156,6 +156,14 @@ def test_missing_metric_is_listed_with_its_fetch_command(make_run):
 
 
 @pytest.mark.usefixtures("_without_figures")
+@pytest.mark.usefixtures("_without_figures")
+def test_page_says_why_pasted_rows_and_others_have_no_best(make_run):
+    pasted, plain = make_run("a", pasted=True), make_run("b")
+    said = "not comparable with the other rows, no best"
+    assert said in page([pasted, plain], Budget())
+    assert said not in page([pasted], Budget())
+
+
 def test_page_shows_provenance_judges_and_signatures(make_run):
     text = page([make_run()], Budget())
     for words in ("packages.numpy", "emotion.ground truth", "0.97", "psnr|test|v1", "licence"):

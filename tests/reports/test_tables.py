@@ -139,6 +139,9 @@ def test_pasted_rows_and_others_are_never_ranked_together(make_run):
     together = summarise([*apart, make_run("c", shift=-1.0)])
     assert not any(cell.is_best for row in together for cell in row.cells.values())
     assert [row.label for row in together] == ["a (pasted)", "b (pasted)", "c"]
+    assert "not comparable with the other rows, no best" in " ".join(printed(together).split())
+    assert "not comparable with the other rows, no best" in latex(together)
+    assert "no best" not in printed(summarise(apart))
 
 
 def test_a_row_that_is_not_ranked_does_not_keep_pasted_rows_from_being_best(make_run):
