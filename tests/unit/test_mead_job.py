@@ -127,8 +127,8 @@ class TestMeadJob:
         for run in runs:
             metrics = run["metrics"]
             assert metrics["psnr"]["n_scored"] == metrics["psnr"]["n_total"] == 28, run["method"]
-            # 40 steps draw no face that can be found: then there is a reason, not a number
-            assert metrics["lmd.mouth"]["n_scored"] == 28 or metrics["lmd.mouth"]["reason"], run["method"]
+            # 40 steps draw faces that are found in few clips or none: then there is a reason, not a number
+            assert metrics["lmd.mouth"]["n_scored"] > 0 or metrics["lmd.mouth"]["reason"], run["method"]
         for method in ("ground_truth", "static"):
             assert run_of(finished, method)[1]["metrics"]["lmd.mouth"]["n_scored"] == 28
         assert run_of(finished, "emohead")[1]["metrics"]["alpha.mouth"]["n_scored"] == 28
