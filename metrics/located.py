@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from emobench.types import MetricContext, Stats
@@ -10,7 +11,7 @@ from .faces import FaceLocator, landmarker_used
 from .signatures import mean_over_clips
 
 
-class LocatedMetric:
+class LocatedMetric(ABC):
     """A metric whose faces FaceLocator finds, and whose signature depends on where these clips' boxes came from."""
 
     def __init__(self, context: MetricContext) -> None:
@@ -26,6 +27,6 @@ class LocatedMetric:
         """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
         return self.signature_over(())
 
+    @abstractmethod
     def signature_over(self, stats: Sequence[Stats]) -> str:
         """The signature of a value over these clips."""
-        raise NotImplementedError
