@@ -20,12 +20,13 @@ import numpy as np
 
 from emobench.errors import UsageError
 from emobench.hashing import hash_value, short
+from emobench.head_motion import sway
 from emobench.media import read_audio, write_lossless
 from emobench.provenance import device_name
 from emobench.rendering import render_facts
 from emobench.runner import set_threads
 from emobench.store import RunRecord, RunStore, find_runs, load_run, to_json
-from emobench.subjects import SubjectCard, load_subjects, sway
+from emobench.subjects import SubjectCard, load_subjects
 from emobench.trained import choose_subject, load_method, trained_run
 from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Floats, Method, Progress
 

@@ -14,11 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emobench import __version__, environment
+from emobench.ablate_cli import ablate_command
 from emobench.bench_cli import bench_app
 from emobench.check_cli import check_app
 from emobench.data_cli import data_app
 from emobench.errors import EXIT_OK, EXIT_USAGE, EmobenchError, UsageError
-from emobench.options import Device, Json, Quiet, Threads, choose_device, prepare_process, split_names
+from emobench.figures_cli import figures_app
+from emobench.inspect_cli import inspect_command
+from emobench.options import (
+    AllowMissing,
+    AllowUnpickle,
+    Device,
+    Json,
+    Quiet,
+    Threads,
+    choose_device,
+    prepare_process,
+    split_names,
+)
+from emobench.synth_cli import synth_command
+from emobench.track_cli import track_app
 
 if TYPE_CHECKING:
     from emobench.planning import Request
@@ -36,8 +51,10 @@ weights_app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")
+app.add_typer(track_app, name="track")
 app.add_typer(bench_app, name="bench")
 app.add_typer(check_app, name="check")
+app.add_typer(figures_app, name="figures")
 ClickException: Any = typer.BadParameter.__mro__[
     2
 ]  # typer bundles click since 0.16: reach its base class through a name it exports
@@ -81,6 +98,8 @@ def run_command(
     device: Device = "auto",
     threads: Threads = 0,
     backend: Annotated[str, typer.Option("--backend", help="auto, torch, numba, triton or tinycudann.")] = "auto",
+    allow_missing: AllowMissing = False,
+    allow_unpickle: AllowUnpickle = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -90,21 +109,12 @@ def run_command(
 
     request = Request(
         methods=[name for item in method for name in item.split(",") if name],
-        dataset=dataset,
-        data_root=data_root,
-        metrics=split_names(metrics),
-        sets=sets or [],
-        config_file=config,
-        seeds=range(seed, seed + seeds),
-        with_references=references,
-        out=out,
-        device=choose_device(device),
-        threads=threads or environment.thread_count(),
-        backend=backend,
-        protocol=protocol,
-        split=split,
-    )
-    raise typer.Exit(_run(request, report, as_json, quiet))
+        dataset=dataset, data_root=data_root, metrics=split_names(metrics), sets=sets or [], config_file=config,
+        seeds=range(seed, seed + seeds), with_references=references, out=out, device=choose_device(device),
+        threads=threads or environment.thread_count(), backend=backend, protocol=protocol, split=split,
+        allow_unpickle=allow_unpickle,
+    )  # fmt: skip
+    raise typer.Exit(_run(request, report, as_json, quiet, allow_missing))
 
 
 @app.command("score")
@@ -119,6 +129,8 @@ def score_command(
     out: Out = Path("runs"),
     device: Device = "auto",
     threads: Threads = 0,
+    allow_missing: AllowMissing = False,
+    allow_unpickle: AllowUnpickle = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -141,8 +153,10 @@ def score_command(
         threads=threads or environment.thread_count(),
         progress=progress,
         cache_dir=environment.cache_dir(),
+        allow_unpickle=allow_unpickle,
     )
-    raise typer.Exit(present(records, out / "videos" / "report" if report else None, as_json, progress))
+    folder = out / "videos" / "report" if report else None
+    raise typer.Exit(present(records, folder, as_json, progress, allow_missing=allow_missing))
 
 
 @app.command("report")
@@ -176,7 +190,8 @@ def compare_command(
     as_json: Json = False,
 ) -> None:
     """Is B better or worse than A? Paired bootstrap per metric, Holm over metrics."""
-    from emobench.compare import compare_groups, render_table, to_json
+    from emobench.compare import compare_groups
+    from emobench.comparison_tables import render_table, to_json
 
     chosen = split_names(metrics) if metrics != "all" else []
     comparison = compare_groups(_seeds(a), _seeds(b), metrics=chosen or None, tolerance=tolerance)
@@ -188,49 +203,15 @@ def compare_command(
         Console().print(render_table(comparison))
 
 
-@app.command("synth")
-def synth_command(
-    checkpoint: Annotated[Path, typer.Option("--checkpoint", help="Run directory of a trained method.")],
-    audio: Annotated[Path, typer.Option("--audio", help="Speech: wav, mp3, m4a or a video with sound.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="mp4 to write.")],
-    emotion: Annotated[str, typer.Option("--emotion", help="Emotion tag.")] = "neutral",
-    intensity: Annotated[int, typer.Option("--intensity", min=1, max=3, help="Level 1..3.")] = 3,
-    subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
-    transcript: Annotated[str, typer.Option("--transcript", help="What is said, where known.")] = "",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the head sway.")] = 0,
-    device: Device = "auto",
-    threads: Threads = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Animate a trained head with any speech and any emotion tag."""
-    prepare_process(threads)
-    from emobench.progress import make_progress
-    from emobench.synth import synthesise
-
-    done = synthesise(
-        checkpoint,
-        audio,
-        output,
-        emotion=emotion,
-        intensity=intensity,
-        subject=subject,
-        transcript=transcript or None,
-        seed=seed,
-        device=choose_device(device),
-        threads=threads or environment.thread_count(),
-        progress=make_progress(quiet),
-        cache_dir=environment.cache_dir(),
-    )
-    print(
-        f"{output}: {done.n_frames} frames of {done.subject}, {emotion} level {intensity}, "
-        f"{done.clip_seconds:.1f} s of speech in {done.work_seconds:.1f} s "
-        f"(real-time factor {done.work_seconds / done.clip_seconds:.2f})"
-    )
+app.command("ablate")(ablate_command)
+app.command("inspect")(inspect_command)
+app.command("synth")(synth_command)
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help="methods, metrics, datasets, reports, protocols or weights.")],
+    presets: Annotated[bool, typer.Option("--presets", help="Also the presets of methods.")] = False,
     as_json: Json = False,
 ) -> None:
     """What is registered, and what of it works here."""
@@ -248,13 +229,13 @@ def list_command(
         return
     from emobench.listing import print_rows
 
-    print_rows(kind, found)
+    print_rows(kind, found, with_presets=presets)
 
 
 @weights_app.command("list")
 def weights_list(as_json: Json = False) -> None:
     """Every known weight: present or not, size, licence, who uses it."""
-    list_command("weights", as_json)
+    list_command("weights", as_json=as_json)
 
 
 @weights_app.command("fetch")
@@ -296,7 +277,7 @@ def weights_path(name: Annotated[str, typer.Argument()]) -> None:
 # ------------------------------------------------------------------ shared by commands
 
 
-def _run(request: Request, report: bool, as_json: bool, quiet: bool) -> int:
+def _run(request: Request, report: bool, as_json: bool, quiet: bool, allow_missing: bool) -> int:
     """Do what was asked for and present it; the exit code."""
     from emobench.planning import make_plan
     from emobench.progress import make_progress
@@ -307,7 +288,8 @@ def _run(request: Request, report: bool, as_json: bool, quiet: bool) -> int:
 
     progress = make_progress(quiet)
     records = run(request, progress, environment.cache_dir())
-    return present(records, request.out / plan.material / "report" if report else None, as_json, progress)
+    folder = request.out / plan.material / "report" if report else None
+    return present(records, folder, as_json, progress, allow_missing=allow_missing)
 
 
 def _seeds(path: Path) -> list[Any]:

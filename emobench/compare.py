@@ -1,6 +1,6 @@
-"""Paired comparison of two runs, or of two groups of runs over seeds: alignment by clip, JSON and table.
+"""Paired comparison of two runs, or of two groups of runs over seeds, aligned by clip.
 
-Works from RunRecords alone; refuses scores whose signatures differ, and never scores anything itself.
+Works from RunRecords alone; refuses scores whose signatures differ, never scores anything itself and prints nothing.
 """
 
 from __future__ import annotations
@@ -9,25 +9,15 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from emobench.errors import UsageError, suggest
 from emobench.stats import CONFIDENCE, MIN_CLUSTERS, holm, paired_bootstrap, sign_test
 from emobench.store import RunRecord
 from emobench.verdicts import Comparison, MetricComparison, Tolerance, Verdict, judged
 
-if TYPE_CHECKING:
-    from rich.table import Table
+__all__ = ["Comparison", "MetricComparison", "Tolerance", "clip_values", "compare_groups", "compare_runs"]
 
-__all__ = ["Comparison", "MetricComparison", "Tolerance", "compare_groups", "compare_runs", "render_table", "to_json"]
-
-JSON_FIELDS = (
-    *("a", "b", "delta", "ci_low", "ci_high", "p", "p_holm", "verdict", "tolerance", "n", "unit"),
-    *("higher_is_better", "seed_std_a", "seed_std_b", "reason"),
-)
 DEFAULT_TOLERANCE = Tolerance()
-ARROWS = {True: "↑", False: "↓"}
-STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
 def compare_runs(
@@ -59,6 +49,33 @@ def compare_groups(
     (default: all). Raises UsageError for an empty group, an unfinished run, different datasets, protocols or ground
     truths, pasted runs beside unpasted ones, no clip in common or a metric that neither side has.
     """
+    dataset = _refuse_incomparable(a, b)
+    subjects = {row.clip: row.subject for record in (*a, *b) for row in record.plan}
+    clips_a, clips_b = _shared_clips(a), _shared_clips(b)
+    shared = clips_a & clips_b
+    if not shared:
+        raise UsageError("These runs have no clip in common: nothing to compare. Check their test splits.")
+    _refuse_other_references((*a, *b), shared)
+    if not isinstance(tolerance, Tolerance):
+        tolerance = Tolerance(relative=tolerance)
+    rows = [
+        _compare_metric(name, a, b, shared, subjects, tolerance=tolerance, seed=seed)
+        for name in _metric_names((*a, *b), metrics)
+    ]
+    corrected = holm([row.p for row in rows])
+    n_subjects = len({subjects[clip] for clip in shared})
+    name_a, name_b = _names(a[0], b[0])
+    return Comparison(
+        name_a=name_a, name_b=name_b, dataset=dataset, n_clips=len(shared), n_subjects=n_subjects,
+        seeds_a=tuple(record.run.seed for record in a), seeds_b=tuple(record.run.seed for record in b),
+        only_a=tuple(sorted(clips_a - clips_b)), only_b=tuple(sorted(clips_b - clips_a)),
+        level="subjects" if n_subjects >= MIN_CLUSTERS else "clips", confidence=CONFIDENCE, alpha=alpha,
+        metrics={row.metric: judged(row, p, alpha) for row, p in zip(rows, corrected, strict=True)},
+    )  # fmt: skip
+
+
+def _refuse_incomparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> str:
+    """The dataset that all runs share. Raises UsageError where they cannot be compared."""
     if not a or not b:
         raise UsageError("Nothing to compare: name at least one run on each side.")
     for record in (*a, *b):
@@ -68,39 +85,21 @@ def compare_groups(
     if len(datasets) > 1:
         raise UsageError(f"Runs on different datasets cannot be compared: {', '.join(sorted(datasets))}.")
     _refuse_other_conditions((*a, *b))
-    subjects = {row.clip: row.subject for record in (*a, *b) for row in record.plan}
-    clips_a = set.intersection(*({row.clip for row in record.plan} for record in a))
-    clips_b = set.intersection(*({row.clip for row in record.plan} for record in b))
-    shared = clips_a & clips_b
-    if not shared:
-        raise UsageError("These runs have no clip in common: nothing to compare. Check their test splits.")
-    _refuse_other_references((*a, *b), shared)
-    known = sorted({name for record in (*a, *b) for name in record.results})
-    names = known if metrics is None else list(dict.fromkeys(metrics))
+    return datasets.pop()
+
+
+def _shared_clips(records: Sequence[RunRecord]) -> set[str]:
+    return set.intersection(*({row.clip for row in record.plan} for record in records))
+
+
+def _metric_names(records: Sequence[RunRecord], wanted: Sequence[str] | None) -> list[str]:
+    """The metrics asked for, each once, or all. Raises UsageError on one that no run has."""
+    known = sorted({name for record in records for name in record.results})
+    names = known if wanted is None else list(dict.fromkeys(wanted))
     for name in names:
         if name not in known:
             raise UsageError(f"{suggest('metric', name, known)} (Neither run has it.)")
-    if not isinstance(tolerance, Tolerance):
-        tolerance = Tolerance(relative=tolerance)
-    rows = [_compare_metric(name, a, b, shared, subjects, tolerance=tolerance, seed=seed) for name in names]
-    corrected = holm([row.p for row in rows])
-    n_subjects = len({subjects[clip] for clip in shared})
-    name_a, name_b = _names(a[0], b[0])
-    return Comparison(
-        name_a=name_a,
-        name_b=name_b,
-        dataset=datasets.pop(),
-        seeds_a=tuple(record.run.seed for record in a),
-        seeds_b=tuple(record.run.seed for record in b),
-        n_clips=len(shared),
-        only_a=tuple(sorted(clips_a - clips_b)),
-        only_b=tuple(sorted(clips_b - clips_a)),
-        n_subjects=n_subjects,
-        level="subjects" if n_subjects >= MIN_CLUSTERS else "clips",
-        confidence=CONFIDENCE,
-        alpha=alpha,
-        metrics={row.metric: judged(row, p, alpha) for row, p in zip(rows, corrected, strict=True)},
-    )
+    return names
 
 
 def _refuse_other_conditions(records: Sequence[RunRecord]) -> None:
@@ -149,16 +148,9 @@ def _compare_metric(
 ) -> MetricComparison:
     first = next(record.results[name] for record in (*a, *b) if name in record.results)
     row = MetricComparison(metric=name, unit=first.unit, higher_is_better=first.higher_is_better)
-    for side, records in (("A", a), ("B", b)):
-        without = [record.results.get(name) for record in records]
-        if any(result is None or result.n_scored == 0 for result in without):
-            reasons = {result.reason for result in without if result is not None and result.reason}
-            why = "".join(f": {reason}" for reason in sorted(reasons)[:1])
-            return replace(row, reason=f"not measured in {side}{why}")
-    signatures = sorted({record.results[name].signature for record in (*a, *b)})
-    if len(signatures) > 1:
-        return replace(row, reason=f"refused: signatures differ ({' ≠ '.join(signatures)})")
-    values_a, values_b = _clip_values(name, a), _clip_values(name, b)
+    if refusal := _why_not_compared(name, a, b):
+        return replace(row, reason=refusal)
+    values_a, values_b = clip_values(name, a), clip_values(name, b)
     row = replace(
         row,
         only_a=tuple(sorted((values_a.keys() - values_b.keys()) & shared)),
@@ -176,19 +168,23 @@ def _compare_metric(
     result = paired_bootstrap(side_a, side_b, [subjects[clip] for clip in paired], seed)
     mean_a = statistics.fmean(side_a)
     return replace(
-        row,
-        a=mean_a,
-        b=statistics.fmean(side_b),
-        delta=result.delta,
-        ci_low=result.ci_low,
-        ci_high=result.ci_high,
-        p=result.p,
-        tolerance=tolerance.of(name, mean_a),
-        reason=_pooling_note(name, (*a, *b), len(paired)),
-    )
+        row, a=mean_a, b=statistics.fmean(side_b), delta=result.delta, ci_low=result.ci_low, ci_high=result.ci_high,
+        p=result.p, tolerance=tolerance.of(name, mean_a), reason=_pooling_note(name, (*a, *b), len(paired)),
+    )  # fmt: skip
 
 
-def _clip_values(name: str, records: Sequence[RunRecord]) -> dict[str, float]:
+def _why_not_compared(name: str, a: Sequence[RunRecord], b: Sequence[RunRecord]) -> str:
+    """Why a metric of these runs says nothing about their difference; "" where it does."""
+    for side, records in (("A", a), ("B", b)):
+        without = [record.results.get(name) for record in records]
+        if any(result is None or result.n_scored == 0 for result in without):
+            reasons = {result.reason for result in without if result is not None and result.reason}
+            return f"not measured in {side}" + "".join(f": {reason}" for reason in sorted(reasons)[:1])
+    signatures = sorted({record.results[name].signature for record in (*a, *b)})
+    return f"refused: signatures differ ({' ≠ '.join(signatures)})" if len(signatures) > 1 else ""
+
+
+def clip_values(name: str, records: Sequence[RunRecord]) -> dict[str, float]:
     """Mean over seeds per clip, for clips scored in every run of the group; infinite scores are math.inf."""
     per_run = [
         {
@@ -240,83 +236,3 @@ def _pooling_note(name: str, records: Sequence[RunRecord], n: int) -> str | None
         if not math.isclose(statistics.fmean(values), result.value, rel_tol=1e-6, abs_tol=1e-9):
             return "mean over clips; the run's own value pools them differently"
     return None
-
-
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The object that `emobench compare --json` prints; JSON-ready, full precision."""
-    return {
-        "a": comparison.name_a,
-        "b": comparison.name_b,
-        "dataset": comparison.dataset,
-        "seeds": {"a": list(comparison.seeds_a), "b": list(comparison.seeds_b)},
-        "n_clips": comparison.n_clips,
-        "n_subjects": comparison.n_subjects,
-        "level": comparison.level,
-        "only_a": list(comparison.only_a),
-        "only_b": list(comparison.only_b),
-        "alpha": comparison.alpha,
-        "caption": comparison.caption,
-        "metrics": {
-            name: {key: getattr(row, key) for key in JSON_FIELDS}
-            | {"only_a": list(row.only_a), "only_b": list(row.only_b)}
-            for name, row in comparison.metrics.items()
-        },
-    }
-
-
-def render_table(comparison: Comparison) -> Table:
-    """The comparison for a terminal of 80 columns: one row a metric, reasons and seed spread beneath."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=Text(f"{comparison.name_b} against {comparison.name_a} on {comparison.dataset}"),
-        caption=Text(_caption(comparison)),
-        box=None,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-    )
-    table.add_column("metric", no_wrap=True)
-    for heading, width in (("a", 7), ("b", 7), ("Δ = b − a", 9), ("p", 5), ("n", 2)):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("verdict", no_wrap=True, min_width=12)
-    for row in comparison.metrics.values():
-        if row.a is None and row.b is None:
-            continue  # its reason stands beneath
-        delta = Text("–" if row.delta is None else f"{row.delta:+.3g}")
-        if row.ci_low is not None and row.ci_high is not None:
-            delta.append(f"\n{row.ci_low:+.3g} … {row.ci_high:+.3g}", style="dim")
-        table.add_row(
-            Text(f"{row.metric} {ARROWS[row.higher_is_better]}"),
-            _number(row.a),
-            _number(row.b),
-            delta,
-            "–" if row.p_holm is None else "<.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}",
-            str(row.n),
-            Text(row.verdict, style=STYLES[row.verdict]) if row.is_compared else Text("–", style="dim"),
-        )
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _caption(comparison: Comparison) -> str:
-    """Everything that a reader must know and that has no column."""
-    lines = [comparison.caption]
-    for side, only in (("a", comparison.only_a), ("b", comparison.only_b)):
-        if only:
-            lines.append(f"{len(only)} clips only in {side}: {', '.join(only)}")
-    for row in comparison.metrics.values():
-        if row.reason:
-            lines.append(f"{row.metric}: {row.reason}")
-        for side, only in (("a", row.only_a), ("b", row.only_b)):
-            if only:
-                lines.append(f"{row.metric}: {len(only)} clips scored only in {side}: {', '.join(only)}")
-        if row.seed_std_a is not None or row.seed_std_b is not None:
-            lines.append(
-                f"{row.metric}: standard deviation over seeds: a {_number(row.seed_std_a)}, b {_number(row.seed_std_b)}"
-            )
-    return "\n".join(lines)

@@ -24,6 +24,16 @@ def weight_dirs() -> tuple[Path, ...]:
     return (Path(given).expanduser(), own) if given else (own,)
 
 
+def hub_dir() -> Path:
+    """The Hugging Face cache of pretrained networks: HF_HUB_CACHE, HF_HOME/hub, else where its tools put it."""
+    given, home = os.environ.get("HF_HUB_CACHE"), os.environ.get("HF_HOME")
+    if given:
+        return Path(given).expanduser()
+    if home:
+        return Path(home).expanduser() / "hub"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface" / "hub"
+
+
 def is_offline() -> bool:
     """EMOBENCH_OFFLINE=1: never touch the network."""
     return os.environ.get("EMOBENCH_OFFLINE", "") not in ("", "0")

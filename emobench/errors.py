@@ -36,6 +36,10 @@ class UnscoredError(EmobenchError):
     """This clip cannot be scored by this metric; the text becomes the score's `reason`."""
 
 
+class Inapplicable(UnscoredError):
+    """Nothing is wrong with the clip: the metric does not apply to it (no tag, no timing, too small a picture)."""
+
+
 def suggest(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for an unknown name: the nearest known one, and the command that lists them all."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)

@@ -29,7 +29,8 @@ def rows(kind: str) -> list[dict[str, Any]]:
             "reason": reason,
         }
         if kind == "methods" and spec:
-            row |= {"role": spec.role, "presets": [f"{name}/{preset}" for preset in spec.presets]}
+            summaries = {f"{name}/{preset}": spec.preset_summaries.get(preset, "") for preset in spec.presets}
+            row |= {"role": spec.role, "presets": list(summaries), "preset_summaries": summaries}
         if kind == "metrics" and spec:
             row |= {"unit": spec.unit, "higher_is_better": spec.higher_is_better, "default": spec.is_default}
         found.append(row)
@@ -64,8 +65,11 @@ def _weight_rows() -> list[dict[str, Any]]:
     return found
 
 
-def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
-    """A table that fits 80 columns; broken or unavailable plugins are red rows with their reason."""
+def print_rows(kind: str, found: Sequence[dict[str, Any]], *, with_presets: bool = False) -> None:
+    """A table that fits 80 columns; broken or unavailable plugins are red rows with their reason.
+
+    A method's presets stand beneath it where they are asked for.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(kind.removesuffix("s"), no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -77,4 +81,6 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
         if not row.get("default", True):
             text = f"(on request) {text}"
         table.add_row(row["name"], mark, text, style=style)
+        for preset, summary in (row.get("preset_summaries", {}) if with_presets else {}).items():
+            table.add_row("", "", f"{preset}: {summary}", style="dim")
     Console().print(table)

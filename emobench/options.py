@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated
 
 import typer
@@ -13,7 +14,23 @@ from emobench.errors import UsageError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Exit 0 also where clips lack scores.")]
 Threads = Annotated[int, typer.Option("--threads", help="0 = the processors this process may use.")]
+
+
+def _sha256(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise typer.BadParameter("give the sha256 of the file that you trust: 64 hexadecimal digits.")
+    return text.lower()
+
+
+AllowUnpickle = Annotated[
+    str,
+    typer.Option(
+        "--allow-unpickle", metavar="SHA256", callback=_sha256,
+        help="sha256 of a pickled weight that you trust; a metric that asks for it loads it in a process of its own.",
+    ),
+]  # fmt: skip
 
 
 def split_names(text: str) -> list[str]:

@@ -42,6 +42,7 @@ class Request:
     backend: str = "auto"
     protocol: str = STRICT
     split: str = SCORED_SPLIT
+    allow_unpickle: str = ""  # sha256 of a pickled weight that may be loaded; "" = none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from emobench import registry
-from emobench.errors import EXIT_FAILED, EXIT_OK
+from emobench.coverage import missing_scores
+from emobench.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_OK
 from emobench.store import RunRecord
 from emobench.types import Progress, Result
 
 
-def present(records: Sequence[RunRecord], report_dir: Path | None, as_json: bool, progress: Progress) -> int:
-    """Print results (JSON or table), write the report, name the files to open, and exit 1 when a unit failed."""
+def present(
+    records: Sequence[RunRecord],
+    report_dir: Path | None,
+    as_json: bool,
+    progress: Progress,
+    *,
+    allow_missing: bool = False,
+) -> int:
+    """Print results (JSON or table), write the report, name the files to open; the exit code.
+
+    1 when a unit failed; 3 when a clip lacks a score that it could have had and `allow_missing` does not accept that.
+    """
     if as_json:
         runs = [
             {
@@ -39,8 +50,14 @@ def present(records: Sequence[RunRecord], report_dir: Path | None, as_json: bool
     failed = [record for record in records if record.run.status != "complete"]
     for record in failed:
         print(f"failed: {_label(record)} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
+    gaps = missing_scores(complete)
+    for gap in gaps:
+        print(f"incomplete: {gap.line}", file=sys.stderr)
     if failed:
         return EXIT_FAILED
+    if gaps and not allow_missing:
+        print("emobench: coverage is below 100 %. Mend these clips, or accept with --allow-missing.", file=sys.stderr)
+        return EXIT_INCOMPLETE
     return EXIT_OK
 
 

@@ -30,6 +30,7 @@ PACKAGES = (
     "pandas",
     "hsemotion",
     "syncnet-python",
+    "transformers",
     "triton",
     "tinycudann",
 )

@@ -5,7 +5,7 @@ accuracy on the runs that stand for rungs of the scale (MethodSpec.rung) is comp
 ground truth and wrong about the same expressions rendered does not measure expressions.
 
 The rungs of a run are those of its own request, else those of the same material, protocol and seed whose configuration
-agrees with its own. Where several are left, none is chosen.
+agrees with its own. Of several such, the one that today's code made counts; else none is chosen.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from emobench import registry
 from emobench.errors import InputError, UsageError
+from emobench.hashing import code_hash, short
 from emobench.store import RunRecord, RunStore, find_runs, load_run
 from emobench.types import Result
 
@@ -90,14 +91,26 @@ def _accuracies(
     """By rung, what each of the record's peers scores with the judge; those of the request, `own`, first."""
     found: dict[str, list[float]] = {}
     for candidates in (own, rungs):
-        values: dict[str, list[float]] = {}
+        peers: dict[str, list[tuple[float, RunRecord]]] = {}
         for peer in candidates:
             if _are_peers(peer, record) and metric in peer.results:
                 value = accuracy(peer, metric)
                 if value is not None and peer.results[metric].signature == record.results[metric].signature:
-                    values.setdefault(_rung(peer), []).append(value)
-        found = values | found
+                    peers.setdefault(_rung(peer), []).append((value, peer))
+        found = {rung: _chosen(values) for rung, values in peers.items()} | found
     return found
+
+
+def _chosen(values: Sequence[tuple[float, RunRecord]]) -> list[float]:
+    """Of several runs of one rung those that today's code made, where there are any; else all."""
+    current = [value for value, peer in values if _is_current(peer)] if len(values) > 1 else []
+    return current or [value for value, _ in values]
+
+
+def _is_current(record: RunRecord) -> bool:
+    """Whether the method's source is still what it was when the run was made."""
+    spec = registry.entries("method")[record.run.method].spec
+    return record.run.code == short(code_hash(spec.code))
 
 
 def _with_mark(result: Result, said: str) -> Result:

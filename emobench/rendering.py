@@ -108,7 +108,9 @@ def _store_prediction(
         raise InputError(f"{driving.clip_id}: the method gave α for {len(given)} of {len(alphas)} frames.")
     alpha = np.stack(given) if given else None
     if alpha is not None:
-        save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha})
+        # kept for whoever animates the run later with the head motion of one of its clips
+        pose = {"rotation": driving.pose.rotation, "translation": driving.pose.translation}
+        save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha, **pose})
     start = time.perf_counter()
     audio = driving.audio if len(driving.audio) else None
     write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
@@ -130,8 +132,10 @@ def _store_prediction(
         peak_cuda_bytes=peak.cuda_bytes,
         **facts,
     )
+    told: Mapping[str, str] = getattr(method, "render_facts", dict)()
     card: dict[str, Any] = {
         "timing": timing if seconds else None,
+        "transcript": told.get("transcript"),  # where a method's words came from
         "sha256": hash_arrays([frames, driving.audio, *([alpha] if alpha is not None else [])]),
     }
     store.write(f"predictions/{driving.clip_id}.json", card)

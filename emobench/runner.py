@@ -210,7 +210,9 @@ def _execute(unit: Unit, job: Job, store: RunStore, info: RunInfo) -> None:
         results = {name: value for name, value in before.results.items() if name not in results} | results
         found = before.provenance.get("weights", {}) | found
     store.write_results(results, stages)
-    store.write("provenance.json", collect(job.request.device, job.request.threads, found))
+    sources: Mapping[str, str] = getattr(method, "sources", dict[str, str])()
+    about = collect(job.request.device, job.request.threads, found)
+    store.write("provenance.json", {**about, "sources": dict(sources)})
     store.write("run.json", replace(info, status="complete", judge_report=job.judges.report()))
 
 
@@ -244,6 +246,7 @@ def _describe(unit: Unit, job: Job, key: str) -> RunInfo:
         dataset_facts=dict(job.dataset.describe()),
         judge_report={},
         split_hash=short(_material_hash(job)),
+        code=short(code_hash(unit.spec.code)),
     )
 
 
@@ -317,11 +320,14 @@ def _finished(store: RunStore, test: Sequence[Clip]) -> RunRecord | None:
 def _score_all(unit: Unit, job: Job, store: RunStore, before: RunRecord | None) -> tuple[list[str], dict[str, Result]]:
     """(weights that had a part in a score, results by metric) of every clip; writes the rows."""
     context = MetricContext(
-        judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads
-    )
+        judges=job.judges, locate_weight=weights.locate, device=job.request.device, threads=job.request.threads,
+        unpickle_sha256=job.request.allow_unpickle,
+    )  # fmt: skip
     built = build_metrics(job.plan.metrics, context, job.plan.scheme)
     features = CachedFeatures(ArrayCache(job.cache_dir))
-    scored = in_order(partial(_score_one, built=built, store=store, features=features), job.test, job.request.threads)
+    spare = job.request.threads // max(len(job.test), 1)  # threads for each clip, where there are more than clips
+    work = partial(_score_one, built=built, store=store, features=features, workers=spare)
+    scored = in_order(work, job.test, job.request.threads)
     clips: list[ClipScores] = list(job.progress.track(scored, f"score {unit.label}", len(job.test)))
     asked = {item.spec.name for item in built}
     kept = [row for row in before.scores if row.metric not in asked] if before else []
@@ -329,7 +335,9 @@ def _score_all(unit: Unit, job: Job, store: RunStore, before: RunRecord | None) 
     return weights_used(built, clips), {item.spec.name: aggregate(item, clips) for item in built}
 
 
-def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures) -> ClipScores:
+def _score_one(
+    clip: Clip, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures, workers: int
+) -> ClipScores:
     card = read_json(store.prediction(clip.id, ".json"))
     timing = Timing(**card["timing"]) if card.get("timing") else None
     keys = {item.spec.name: stats_key(item, card["sha256"], timing, clip.sha256) for item in built}
@@ -339,7 +347,7 @@ def _score_one(clip: Clip, built: Sequence[BuiltMetric], store: RunStore, featur
         reference = reference_sample(clip)
         return prediction_sample(store, clip, reference.audio), reference
 
-    fresh = score_clip(built, stored, keys, load, features)
+    fresh = score_clip(built, stored, keys, load, features, workers)
     save_stats(store, clip.id, stored, fresh)
     return ClipScores(
         clip=clip.id,

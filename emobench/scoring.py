@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 
 from emobench import registry
 from emobench.cache import ArrayCache, load_arrays, save_arrays
-from emobench.errors import EmobenchError, InputError, Unavailable, UnscoredError
+from emobench.errors import EmobenchError, Inapplicable, InputError, Unavailable, UnscoredError
 from emobench.hashing import code_hash, hash_value
 from emobench.provenance import without_folders
 from emobench.specs import MetricSpec
 from emobench.stats import bootstrap_metric
 from emobench.store import RunStore, ScoreRow, read_json
 from emobench.types import Extractor, Metric, MetricContext, Result, Sample, Scheme, Stats, Timing
+from emobench.workers import in_order
 
 POOLED_ONLY = "pooled only"
 INFINITE = "infinite"
 BOOTSTRAP_SEED = 20_240_319
+GAP = "gap"  # in the detail of a clip without value that is not at fault: the metric is unavailable or inapplicable
+UNAVAILABLE, INAPPLICABLE = {GAP: "unavailable"}, {GAP: "inapplicable"}
 RETRY = ""  # key of Stats that are missing for a passing reason: it equals no key, so the next run tries again
 
 
@@ -95,13 +98,14 @@ def measure(built: BuiltMetric, prediction: Sample, reference: Sample | None, fe
     Raises Unavailable where what is missing is not the clip's fault.
     """
     if built.metric is None:
-        return Stats(value=None, reason=built.reason)
+        return Stats(value=None, reason=built.reason, detail=UNAVAILABLE)
     if built.spec.needs_reference and reference is None:
-        return Stats(value=None, reason="needs a reference clip")
+        return Stats(value=None, reason="needs a reference clip, and there is none of this name")
     try:
         stats = built.metric.measure(prediction, reference, features)
     except UnscoredError as error:
-        return Stats(value=None, reason=without_folders(str(error)) or type(error).__name__)
+        detail = INAPPLICABLE if isinstance(error, Inapplicable) else {}
+        return Stats(value=None, reason=without_folders(str(error)) or type(error).__name__, detail=detail)
     if stats.value is not None and not math.isfinite(stats.value):
         return Stats(value=None, reason=f"the metric gave {stats.value}")
     return stats
@@ -267,27 +271,35 @@ def score_clip(
     keys: Mapping[str, str],
     load: Callable[[], tuple[Sample, Sample | None]],
     features: CachedFeatures,
+    workers: int = 1,
 ) -> dict[str, tuple[str, Stats]]:
-    """Stats of every metric for one clip, measuring only those whose stored key differs; decodes only if needed."""
-    fresh: dict[str, tuple[str, Stats]] = {}
+    """Stats of every metric for one clip, measuring only those whose stored key differs; decodes only if needed.
+
+    Where there are more workers than clips, metrics of one clip are measured side by side; features are still shared.
+    """
+    kept = {
+        item.spec.name: stored[item.spec.name]
+        for item in built
+        if item.metric is not None and item.spec.name in stored and stored[item.spec.name][0] == keys[item.spec.name]
+    }
+    todo = [item for item in built if item.spec.name not in kept]
     pair: tuple[Sample, Sample | None] | None = None
     fault: str | None = None  # why the clip cannot be decoded
-    for item in built:
-        name = item.spec.name
-        if item.metric is not None and name in stored and stored[name][0] == keys[name]:
-            fresh[name] = stored[name]
-            continue
-        reason = item.reason or fault
-        if reason is None:
-            try:
-                pair = pair or load()
-            except EmobenchError as error:
-                reason = fault = without_folders(str(error))
-        if reason is None and pair is not None:
-            try:
-                fresh[name] = (keys[name], measure(item, pair[0], pair[1], features))
-                continue
-            except Unavailable as error:
-                reason = without_folders(str(error))
-        fresh[name] = (RETRY, Stats(value=None, reason=reason))
-    return fresh
+    if any(item.reason is None for item in todo):
+        try:
+            pair = load()
+        except EmobenchError as error:
+            fault = without_folders(str(error))
+
+    def score(item: BuiltMetric) -> tuple[str, Stats]:
+        if item.reason or pair is None:
+            detail = UNAVAILABLE if item.reason else {}
+            return RETRY, Stats(value=None, reason=item.reason or fault, detail=detail)
+        try:
+            return keys[item.spec.name], measure(item, pair[0], pair[1], features)
+        except Unavailable as error:
+            return RETRY, Stats(value=None, reason=without_folders(str(error)), detail=UNAVAILABLE)
+
+    found = in_order(score, todo, workers) if workers > 1 and len(todo) > 1 else map(score, todo)
+    fresh = dict(zip((item.spec.name for item in todo), found, strict=True))
+    return {item.spec.name: kept.get(item.spec.name) or fresh[item.spec.name] for item in built}

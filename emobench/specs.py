@@ -29,10 +29,16 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec(Spec):
-    """`oracle` methods may see the target, are exempt from the leak test and never ranked."""
+    """`oracle` methods may see the target, are exempt from the leak test and never ranked.
+
+    `preset_summaries` says in one line each what a preset changes; `ablations` are the presets that take one part away,
+    the rows of `emobench ablate`.
+    """
 
     role: Literal["method", "reference", "oracle", "sanity"] = "method"
     rung: Literal["", "ground_truth", "true_alpha", "static"] = ""  # what it stands for on the scale that grades judges
+    preset_summaries: Mapping[str, str] = field(default_factory=dict)
+    ablations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

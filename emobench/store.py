@@ -43,6 +43,7 @@ class RunInfo:
     judge_report: Mapping[str, Any]
     split_hash: str
     error: str | None = None
+    code: str = ""  # leading digits of the hash of the method's source; "" = not recorded
     pasted: bool = False  # heads were composited over the targets' own torso and background
     schema: int = SCHEMA
 

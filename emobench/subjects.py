@@ -12,7 +12,7 @@ from emobench.cache import load_arrays, save_arrays
 from emobench.errors import InputError
 from emobench.face.tracks import load_track
 from emobench.media import read_video
-from emobench.types import Camera, Clip, Floats, HeadPose, Image
+from emobench.types import Camera, Clip, Floats, Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,28 +88,3 @@ def load_subjects(directory: Path) -> dict[str, SubjectCard]:
     if not cards:
         raise InputError(f"{directory} holds no subjects: the run did not get past preparation. Run it again.")
     return cards
-
-
-def sway(card: SubjectCard, n_frames: int, seed: int) -> HeadPose:
-    """Gentle head motion around the reference pose: Ornstein–Uhlenbeck angles, yaw 2.5°, pitch 1.5°, roll 1°."""
-    rng = np.random.default_rng(seed)
-    decay = np.exp(-1.0 / (card.fps * 0.8))
-    std = np.radians([2.5, 1.5, 1.0])
-    angles = np.zeros((n_frames, 3))
-    for t in range(1, n_frames):
-        angles[t] = decay * angles[t - 1] + np.sqrt(1 - decay**2) * std * rng.normal(size=3)
-    smooth = np.hanning(9)[1:-1] / np.hanning(9).sum()
-    padded = np.pad(angles, ((3, 3), (0, 0)), mode="edge")
-    angles = np.stack([np.convolve(padded[:, k], smooth, "valid") for k in range(3)], 1)
-    rotation = np.stack([_euler(*a) for a in angles]) @ card.rotation
-    translation = np.repeat(card.translation[None], n_frames, 0)
-    return HeadPose(rotation=rotation.astype(np.float32), translation=translation.astype(np.float32))
-
-
-def _euler(yaw: float, pitch: float, roll: float) -> Floats:
-    cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    nod = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    rotation: Floats = (turn @ nod @ tilt).astype(np.float32)
-    return rotation

@@ -9,7 +9,7 @@ from emobench.config import resolve
 from emobench.errors import InputError, UsageError
 from emobench.store import RunRecord, RunStore, find_runs, load_run
 from emobench.subjects import SubjectCard
-from emobench.types import Context, Method
+from emobench.types import Context, Method, Progress
 
 
 def one_run(path: Path) -> Path:
@@ -36,6 +36,15 @@ def load_method(record: RunRecord, context: Context) -> Method:
     method: Method = registry.load_object(spec.factory)(config, context)
     method.load(RunStore(record.dir).checkpoint)
     return method
+
+
+def open_method(record: RunRecord, *, threads: int, progress: Progress, cache_dir: Path, device: str = "cpu") -> Method:
+    """The method of a run, ready to predict and render in this process."""
+    from emobench.runner import set_threads  # torch: not for commands that only ask for paths
+
+    set_threads(threads)
+    context = Context(seed=0, device=device, threads=threads, cache_dir=cache_dir, progress=progress)
+    return load_method(record, context)
 
 
 def choose_subject(cards: dict[str, SubjectCard], name: str) -> SubjectCard:

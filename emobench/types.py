@@ -147,6 +147,7 @@ class Driving:
     n_frames: int
     reference: Image  # one neutral train frame of the subject
     scene: Scene | None = None  # light and backdrop of the clip, where the dataset hands them over
+    strength: float = 1.0  # multiplies the method's own step towards the tag, where it takes one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,9 +343,11 @@ class Method(Protocol):
     def stage_seconds(self) -> Mapping[str, float]:
         """Seconds of the last render by stage: "audio", "field", "composite" (those that apply).
 
-        Optional beside it: `render_facts() -> Mapping[str, str]` with "device" (cpu or cuda, where it really renders),
-        "backend", "precision" and "torso", which tell apart speeds that are not comparable; and `pastes_back: bool`,
-        true where every frame comes with its head, to be composited over the target's own torso and background.
+        Optional beside it: `sources() -> Mapping[str, str]`, who taught which part (parsing, depth, judges in losses),
+        which goes into provenance; `render_facts() -> Mapping[str, str]` with "device" (cpu or cuda, where it really
+        renders), "backend", "precision" and "torso", which tell apart speeds that are not comparable; and
+        `pastes_back: bool`, true where every frame comes with its head, to be composited over the target's own torso
+        and background.
         """
 
 
@@ -361,6 +364,7 @@ class Judges(Protocol):
     def lipsync(self) -> Extractor: ...
     def landmarks(self) -> Extractor: ...
     def tags(self) -> Extractor: ...
+    def identity(self) -> Extractor: ...  # for losses alone: judges that score have none
 
 
 class Scheme(Protocol):
@@ -384,4 +388,5 @@ class MetricContext:
     locate_weight: Callable[[str], Path]  # verified path of a named weight, or raises Unavailable
     device: str = "cpu"
     threads: int = 1
+    unpickle_sha256: str = ""  # the one pickled weight that the user allows to be loaded, elsewhere; "" = none
     classes: tuple[str, ...] = ()  # emotions that classifiers choose among where a protocol masks the others; () = all

@@ -40,18 +40,19 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".m4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPair:
-    """A ground-truth video, the prediction of the same name where there is one, and its emotion label if given."""
+    """The prediction and the ground-truth video of one name, one of which may be missing, and its label if given."""
 
     clip: str
     prediction: Path | None
-    reference: Path
+    reference: Path | None
     emotion: str | None
 
-    def load(self) -> tuple[Sample, Sample]:
+    def load(self) -> tuple[Sample, Sample | None]:
         """Both decoded. Raises InputError where the prediction is missing or a file is unreadable."""
         if self.prediction is None:
             raise InputError(f"no prediction named {self.clip}.* in the --pred folder")
-        return self._decoded(self.prediction, "prediction"), self._decoded(self.reference, "reference")
+        prediction = self._decoded(self.prediction, "prediction")
+        return prediction, self._decoded(self.reference, "reference") if self.reference else None
 
     def _decoded(self, path: Path, side: str) -> Sample:
         try:
@@ -60,9 +61,9 @@ class VideoPair:
             raise InputError(str(error).replace(str(path), f"{side} {path.name}")) from error
 
     def hashes(self) -> tuple[str, str]:
-        """sha256 of the prediction's bytes ('' without one), and of reference and label."""
-        prediction = hash_file(self.prediction) if self.prediction else ""
-        return prediction, hash_value([hash_file(self.reference), self.emotion])
+        """sha256 of the prediction's bytes, and of reference and label; '' for what is missing."""
+        prediction, reference = (hash_file(path) if path else "" for path in (self.prediction, self.reference))
+        return prediction, hash_value([reference, self.emotion])
 
 
 def score_folders(
@@ -78,8 +79,9 @@ def score_folders(
     progress: Progress,
     cache_dir: Path,
     protocol: str = STRICT,
+    allow_unpickle: str = "",
 ) -> list[RunRecord]:
-    """One record over the clips of `ref`; a clip without prediction is a row with its reason, never dropped."""
+    """One record over the clips of either folder; one without a partner is a row with its reason, never dropped."""
     scheme = find_scheme(protocol)
     specs = choose_metrics(metrics, scheme)
     pairs = pair_videos(pred, ref, labels, progress)
@@ -88,12 +90,14 @@ def score_folders(
     apart = {} if protocol == STRICT else {"protocol": protocol}
     key = identity({"kind": "videos", "files": [pair.hashes() for pair in pairs], **apart})
     store = RunStore(out / "videos" / label / short(key))
-    built = build_metrics(
-        specs, MetricContext(judges=None, locate_weight=weights.locate, device=device, threads=threads), scheme
+    context = MetricContext(
+        judges=None, locate_weight=weights.locate, device=device, threads=threads, unpickle_sha256=allow_unpickle
     )
+    built = build_metrics(specs, context, scheme)
     features = CachedFeatures(ArrayCache(cache_dir))
     with store.locked():
-        work = partial(_score_pair, built=built, store=store, features=features)
+        spare = threads // len(pairs)  # threads for each pair, where there are more than pairs
+        work = partial(_score_pair, built=built, store=store, features=features, workers=spare)
         scored = list(progress.track(in_order(work, pairs, threads), f"score {label}", len(pairs)))
         clips, plan = [clip for clip, _ in scored], [row for _, row in scored]
         store.write("plan.json", plan)
@@ -106,22 +110,23 @@ def score_folders(
 
 
 def pair_videos(pred: Path, ref: Path, labels: Path | None, progress: Progress) -> list[VideoPair]:
-    """Pairs by stem, one for every ground-truth video. Raises InputError when not a single name matches."""
+    """Pairs by stem, one for every name of either folder. Raises InputError when not a single name matches."""
     predictions, references = index_videos(pred), index_videos(ref)
     if not set(predictions) & set(references):
         raise InputError(
             f"No file name of {pred} ({_few(predictions)}) matches one of {ref} ({_few(references)}). "
             "Names must be equal up to the suffix."
         )
+    clips = sorted({*predictions, *references})
     for clip in sorted(set(predictions) - set(references)):
-        progress.note(f"{clip}: prediction without ground truth, not scored")
+        progress.note(f"{clip}: prediction without ground truth, only metrics that need none score it")
     emotions = _read_labels(labels) if labels else {}
-    unknown = sorted(set(emotions) - set(references))
+    unknown = sorted(set(emotions) - set(clips))
     if unknown:
-        progress.note(f"{labels}: no ground-truth video for {_few(unknown)}; these labels are unused")
+        progress.note(f"{labels}: no video for {_few(unknown)}; these labels are unused")
     return [
-        VideoPair(clip=clip, prediction=predictions.get(clip), reference=path, emotion=emotions.get(clip))
-        for clip, path in sorted(references.items())
+        VideoPair(clip=c, prediction=predictions.get(c), reference=references.get(c), emotion=emotions.get(c))
+        for c in clips
     ]
 
 
@@ -144,18 +149,19 @@ def index_videos(folder: Path) -> dict[str, Path]:
 
 
 def _score_pair(
-    pair: VideoPair, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures
+    pair: VideoPair, built: Sequence[BuiltMetric], store: RunStore, features: CachedFeatures, workers: int
 ) -> tuple[ClipScores, PlanRow]:
     prediction, reference = pair.hashes()
     keys = {item.spec.name: stats_key(item, prediction, None, reference) for item in built}
     loaded: list[Sample] = []
 
-    def load() -> tuple[Sample, Sample]:
-        loaded.extend(pair.load())
-        return loaded[0], loaded[1]
+    def load() -> tuple[Sample, Sample | None]:
+        ours, theirs = pair.load()
+        loaded.extend(sample for sample in (ours, theirs) if sample is not None)
+        return ours, theirs
 
     stored = load_stats(store, pair.clip)
-    fresh = score_clip(built, stored, keys, load, features)
+    fresh = score_clip(built, stored, keys, load, features, workers)
     save_stats(store, pair.clip, stored, fresh)
     for sample, folder in zip(loaded, ("predictions", "references"), strict=False):
         write_preview(store.dir / folder / f"{pair.clip}.mp4", sample.frames, sample.fps, sample.audio)

@@ -1,4 +1,4 @@
-"""Runs one function over many clips in threads, results in the order of the clips. Knows no metric and no file.
+"""Runs one function over many clips, or metrics of one, in threads; results in their order. Knows no file.
 
 Threads suffice: decoding, filters and networks leave Python's lock. Each worker computes on one thread of its own, so
 that sums are added in one order and a result is the same bits for any number of workers.

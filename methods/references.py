@@ -20,7 +20,7 @@ from emobench.media import read_video
 from emobench.types import Clip, Context, Driving, Floats, Rendered
 
 from .radiance.config import RadianceConfig
-from .radiance.portrait import Portrait, fit_portrait
+from .radiance.portrait import Portrait, fit_portrait, sources_of
 
 SCHEMA = 1
 CARD = "reference.json"
@@ -91,6 +91,10 @@ class _Reference:
         """Seconds of the portrait in the last render; empty for references without one."""
         return dict(self._seconds)
 
+    def sources(self) -> Mapping[str, str]:
+        """What taught the portraits beside pixels and tracking, for provenance."""
+        return sources_of(self.portraits)
+
     def render_facts(self) -> Mapping[str, str]:
         """What tells speeds apart: backend and torso of the portraits."""
         portraits = list(self.portraits.values())
@@ -134,7 +138,7 @@ class Static(_Reference):
             yield Rendered(frame=driving.reference)
 
 
-class _Rendered(_Reference):
+class PortraitReference(_Reference):
     """A reference that goes through the portrait."""
 
     config: PortraitConfig
@@ -169,7 +173,7 @@ class _Rendered(_Reference):
         return self.card.means[driving.subject]
 
 
-class MeanExpression(_Rendered):
+class MeanExpression(PortraitReference):
     """The subject's mean α over the train split, with the true pose: what pose alone scores."""
 
     def measure(self, clips: Sequence[Clip], subject: str) -> dict[str, tuple[float, ...]]:
@@ -182,7 +186,7 @@ class MeanExpression(_Rendered):
         return self._render_alpha(driving, self.mean(driving, "all"))
 
 
-class EmotionMean(_Rendered):
+class EmotionMean(PortraitReference):
     """The subject's mean α of tag and level, with the true pose: what the tag alone scores."""
 
     def measure(self, clips: Sequence[Clip], subject: str) -> dict[str, tuple[float, ...]]:
@@ -210,7 +214,7 @@ class EmotionMean(_Rendered):
         return found
 
 
-class TrueAlpha(_Rendered):
+class TrueAlpha(PortraitReference):
     """Oracle: the target's exact α through the portrait. The ceiling of the radiance field."""
 
     def render_oracle(self, driving: Driving, target: Clip) -> Iterator[Rendered]:

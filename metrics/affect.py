@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import Unavailable, UnscoredError
+from emobench.errors import Inapplicable, Unavailable
 from emobench.types import Features, Floats, MetricContext, Sample, Stats
 
 from .emotion import HSEMOTION_CLASSES, HSEMOTION_PX, imagenet_input, square_crops
@@ -117,11 +117,11 @@ class EmotionLevel(LocatedMetric):
         """Raises UnscoredError: no emotion or level, an emotion that the judge does not know, or no face."""
         owner = reference or prediction
         if owner.emotion is None or owner.intensity is None:
-            raise UnscoredError("clip has no emotion tag with an intensity level")
+            raise Inapplicable("clip has no emotion tag with an intensity level")
         found = features(self._extractor, self._locate(prediction, reference, features))
         classes = [str(name) for name in found["classes"]]
         if owner.emotion not in classes:
-            raise UnscoredError(f"emotion {owner.emotion!r} is not among the judge's classes: {', '.join(classes)}")
+            raise Inapplicable(f"emotion {owner.emotion!r} is not among the judge's classes: {', '.join(classes)}")
         probability = found["probabilities"].astype(np.float64).mean(axis=0)[classes.index(owner.emotion)]
         detail: dict[str, float | int | str] = {
             "subject": owner.subject,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import UnscoredError
+from emobench.errors import Inapplicable, UnscoredError
 from emobench.types import Features, Floats, MetricContext, Sample, Stats
 
 from .faces import landmarker_used
@@ -79,7 +79,7 @@ class BlinkRate:
         found = self._detect(reference, reference, features)
         width = float(np.median(np.linalg.norm(found[:, [39, 45]] - found[:, [36, 42]], axis=2)))
         if width < MIN_EYE_PX:
-            raise UnscoredError(f"eyes {width:.1f} px wide are too small to see blinks; {MIN_EYE_PX:g} px are needed")
+            raise Inapplicable(f"eyes {width:.1f} px wide are too small to see blinks; {MIN_EYE_PX:g} px are needed")
         ours, theirs = (
             count_blinks(eye_aspect_ratio(landmarks), reference.fps)
             for landmarks in (self._detect(prediction, reference, features), found)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import Unavailable, UnscoredError
+from emobench.errors import Inapplicable, Unavailable, UnscoredError
 from emobench.types import EMOTIONS, Extractor, Features, Floats, MetricContext, Sample, Stats
 
 from . import expressnet
@@ -23,12 +23,15 @@ from .faces import boxes_told, landmarks_of
 from .located import LocatedMetric
 from .onnx import OnnxNetwork
 from .signatures import signature, weight_label
+from .unpickling import PickledNetwork
 
 VERSION = "1"
 HSEMOTION_WEIGHT = "hsemotion.enet_b0_8_best_vgaf"
+PICKLED_WEIGHT = "hsemotion.pickled.enet_b0_8_best_vgaf"
 # Anger, Contempt, Disgust, Fear, Happiness, Neutral, Sadness, Surprise: AffectNet's eight in HSEmotion's order
 HSEMOTION_CLASSES = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 HSEMOTION_PX = 224
+TAG_SCALE = 10.0  # of the tag–image judge's cosines before the softmax
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -73,12 +76,8 @@ class HsEmotionProbabilities:
 
     scale = 1.2
 
-    def __init__(self, path: Path) -> None:
-        self._network = OnnxNetwork(path)
-        width = self._network.output_width
-        if width not in (None, len(HSEMOTION_CLASSES)):
-            raise Unavailable(f"{path.name} gives {width} classes, {len(HSEMOTION_CLASSES)} were expected")
-        self.label = weight_label(HSEMOTION_WEIGHT, path)
+    def __init__(self, network: OnnxNetwork | PickledNetwork, label: str) -> None:
+        self._network, self.label = network, label
 
     def key(self) -> str:
         return f"hsemotion|{self.label}|square ×{self.scale}|{HSEMOTION_PX}px bilinear|1"
@@ -116,15 +115,15 @@ class _EmotionAccuracy(LocatedMetric):
         """Raises UnscoredError: no emotion asked for, one that the network does not know, or no face."""
         wanted = prediction.emotion if reference is None else reference.emotion or prediction.emotion
         if wanted is None:
-            raise UnscoredError("clip has no emotion tag")
+            raise Inapplicable("clip has no emotion tag")
         found = features(self._extractor, self._locate(prediction, reference, features))
         classes = [str(name) for name in found["classes"]]
         if wanted not in classes:
-            raise UnscoredError(f"emotion {wanted!r} is not among the network's classes: {', '.join(classes)}")
-        probabilities = found["probabilities"].astype(np.float64)
+            raise Inapplicable(f"emotion {wanted!r} is not among the network's classes: {', '.join(classes)}")
+        probabilities = self.read(found)
         if self._chosen:
             if wanted not in self._chosen:
-                raise UnscoredError(f"emotion {wanted!r} is not among the protocol's: {', '.join(self._chosen)}")
+                raise Inapplicable(f"emotion {wanted!r} is not among the protocol's: {', '.join(self._chosen)}")
             kept = [index for index, name in enumerate(classes) if name in self._chosen]
             classes, probabilities = [classes[index] for index in kept], probabilities[:, kept]
             probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
@@ -134,11 +133,15 @@ class _EmotionAccuracy(LocatedMetric):
             "predicted": predicted,
             "wanted": wanted,
             "probability": float(mean[classes.index(wanted)]),
-            "frames": len(found["probabilities"]),
+            "frames": len(prediction.frames),
             "box_source": self._locate.source(reference),
             **({"judge": self.judge, "judge_right": int(predicted == wanted)} if self.judge else {}),
         }
         return Stats(value=100.0 if predicted == wanted else 0.0, arrays={"probabilities": mean}, detail=detail)
+
+    def read(self, found: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """(T, E) probabilities from what the extractor gives; one row where it knows the clip only as a whole."""
+        return np.asarray(found["probabilities"], np.float64)
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         known = tuple(name for name in self.classes if not self._chosen or name in self._chosen)
@@ -161,9 +164,34 @@ class HsEmotion(_EmotionAccuracy):
     resize = f"bilinear {HSEMOTION_PX}"
 
     def __init__(self, context: MetricContext) -> None:
-        """Raises Unavailable where the weights are not here."""
-        extractor = HsEmotionProbabilities(context.locate_weight(HSEMOTION_WEIGHT))
-        super().__init__(context, extractor, extractor.label)
+        """Raises Unavailable where the weights are not here, or are another network's."""
+        network, label = self.open(context)
+        super().__init__(context, HsEmotionProbabilities(network, label), label)
+
+    def open(self, context: MetricContext) -> tuple[OnnxNetwork | PickledNetwork, str]:
+        """The network, and how signatures name its weights."""
+        path = context.locate_weight(HSEMOTION_WEIGHT)
+        network = OnnxNetwork(path)
+        if network.output_width not in (None, len(HSEMOTION_CLASSES)):
+            raise Unavailable(
+                f"{path.name} gives {network.output_width} classes, {len(HSEMOTION_CLASSES)} were expected"
+            )
+        return network, weight_label(HSEMOTION_WEIGHT, path)
+
+
+class PickledHsEmotion(HsEmotion):
+    """The same network from the hsemotion package's pickled file, in a process of its own, where the user allows it."""
+
+    def open(self, context: MetricContext) -> tuple[OnnxNetwork | PickledNetwork, str]:
+        """Raises Unavailable unless the user named this file's sha256."""
+        if not context.unpickle_sha256:
+            raise Unavailable(
+                f"{PICKLED_WEIGHT} is a pickle, and a pickle is a program. To run one whose sha256 you trust: "
+                "--allow-unpickle SHA256. emotion.hsemotion reads the same network from ONNX"
+            )
+        path = context.locate_weight(PICKLED_WEIGHT)
+        network = PickledNetwork(path, context.unpickle_sha256, len(HSEMOTION_CLASSES))
+        return network, weight_label(PICKLED_WEIGHT, path)
 
 
 class ExpressNetEmotion(_EmotionAccuracy):
@@ -191,3 +219,22 @@ class JudgedEmotion(_EmotionAccuracy):
             raise Unavailable("the emotion judge needs a dataset's train split; score inside a run of a dataset")
         extractor = context.judges.emotion()
         super().__init__(context, extractor, extractor.key())
+
+
+class TaggedEmotion(_EmotionAccuracy):
+    """The dataset's own tag–image judge: the emotion whose tag lies nearest to the clip's frames in the mean."""
+
+    crop = "judge's own"
+    judge = "tags"
+
+    def __init__(self, context: MetricContext) -> None:
+        """Raises Unavailable where no train split is at hand, or the judge cannot be trained on it."""
+        if context.judges is None:
+            raise Unavailable("the tag–image judge needs a dataset's train split; score inside a run of a dataset")
+        extractor = context.judges.tags()
+        super().__init__(context, extractor, extractor.key())
+
+    def read(self, found: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """(1, E): the softmax of the clip's mean cosines times TAG_SCALE, which keeps their order."""
+        odds = np.exp(TAG_SCALE * np.asarray(found["similarity"], np.float64).mean(axis=0, keepdims=True))
+        return np.asarray(odds / odds.sum(), np.float64)

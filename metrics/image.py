@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from emobench.types import Features, MetricContext, Sample, Stats
 
-from .faces import FaceLocator, landmarker_used, region_boxes, region_told
+from .faces import region_boxes, region_told
+from .located import LocatedMetric
 from .pairs import require_aligned
-from .signatures import mean_over_clips, signature
+from .signatures import signature
 
 VERSION = "1"
 PEAK = 255.0
@@ -40,13 +41,10 @@ def psnr_stats(errors: NDArray[np.float64], detail: dict[str, float | int | str]
     return Stats(value=float(decibels.mean()), detail=detail)
 
 
-class Psnr:
+class Psnr(LocatedMetric):
     """Mean of per-frame dB of the full frame."""
 
     region = ""  # "face" or "mouth" of the reference; "": all of the frame
-
-    def __init__(self, context: MetricContext) -> None:
-        self._locate = FaceLocator(context)
 
     def measure(self, prediction: Sample, reference: Sample | None, features: Features) -> Stats:
         """Raises UnscoredError where frame counts or sizes differ, or a box is wanted and no face was found."""
@@ -63,16 +61,6 @@ class Psnr:
             "box_source": self._locate.source(reference), "crop_px": int(boxes[0, 2] - boxes[0, 0])
         }
         return psnr_stats(np.array(errors), detail)
-
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which boxes are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         variant = "mean of per-frame dB, frames of zero error left out and counted, RGB, peak 255"

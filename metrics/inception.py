@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emobench.errors import Unavailable
+from emobench.torchvision_schemas import ensure_torchvision
 
 from .onnx import forward_of
-from .torchvision_schemas import ensure_torchvision
+from .state_dicts import fill
 
 FEATURES = 2048
 SIZE_PX = 299
@@ -66,8 +65,5 @@ def embedding(trunk: nn.Module, batch: int, device: str) -> Callable[[Tensor], T
 def load_inception(path: Path, device: str, batch: int) -> Callable[[Tensor], Tensor]:
     """The embedding with the weights of `path`, of batches of one size. Raises Unavailable where they do not fit."""
     network = build_inception()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
-        raise Unavailable(f"{path.name} is no FID Inception file ({type(error).__name__}). Fetch it again.") from error
+    fill(network, path, "FID Inception file")
     return embedding(Trunk(network), batch, device)

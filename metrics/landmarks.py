@@ -24,6 +24,7 @@ from .signatures import mean_over_clips, signature
 VERSION = "1"
 MOUTH, FACE = slice(48, 68), slice(0, 68)
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+NEAR_SHARE = 0.1  # of the distance between the eyes: within it the judge counts as right, as where it was trained
 
 
 class LandmarkDetector:
@@ -42,6 +43,19 @@ class LandmarkDetector:
             self._extractor = context.judges.landmarks()
             self.name = "judge"
         self.label = f"landmarks={self._extractor.key()}"
+
+    def own_accuracy(self, prediction: Floats, reference: Sample) -> dict[str, float | int | str]:
+        """What a clip's detail says of the judge itself: in how much of the mouth it was right about the prediction.
+
+        The share of (T, 68, 2)'s mouth points within NEAR_SHARE of the distance between the eyes from the reference's
+        track, which a rendering of the true expression should show. Nothing where MediaPipe is the detector.
+        """
+        if self.name != "judge" or reference.track is None or not reference.track.valid.any():
+            return {}
+        valid, truth = reference.track.valid, reference.track.landmarks
+        near = NEAR_SHARE * interocular_px(truth[valid])[:, None]
+        errors = np.linalg.norm(prediction[valid, MOUTH].astype(np.float64) - truth[valid, MOUTH], axis=2)
+        return {"judge": "landmarks", "judge_right": float((errors < near).mean())}
 
     def __call__(self, sample: Sample, reference: Sample | None, features: Features) -> Floats:
         """(T, 68, 2) px. Raises UnscoredError where a frame has no face."""
@@ -87,6 +101,7 @@ class _Lmd:
             "interocular_percent": float(100.0 * relative.mean()),
             "frames": len(per_frame),
             "detector": self._detect.name,
+            **self._detect.own_accuracy(ours, reference),
         }
         value = detail["interocular_percent" if self.is_normalised else "pixels"]
         return Stats(value=float(value), detail=detail)

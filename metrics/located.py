@@ -1,4 +1,4 @@
-"""What metrics share whose value is a mean over clips of faces found by boxes. Knows no network and no formula."""
+"""What metrics share whose value is a mean over clips, of faces or regions found by boxes. Knows no formula."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LocatedMetric(ABC):
         return landmarker_used(stats)
 
     def signature(self) -> str:
-        """With the rule by which faces are found; `signature_over` has what these clips' boxes came from."""
+        """With the rule by which boxes are found; `signature_over` has what these clips' boxes came from."""
         return self.signature_over(())
 
     @abstractmethod

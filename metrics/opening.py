@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import UnscoredError
+from emobench.errors import Inapplicable, UnscoredError
 from emobench.face.landmarks import mouth_opening
 from emobench.types import SAMPLE_RATE_HZ, Features, Floats, MetricContext, Sample, Stats
 
@@ -63,14 +63,14 @@ class MouthOpening:
         """Raises UnscoredError where frames differ, a face is missing, or the reference is untracked or still."""
         reference = require_aligned(prediction, reference)
         if reference.track is None:
-            raise UnscoredError("reference has no track to compare the mouth opening with")
+            raise Inapplicable("reference has no track to compare the mouth opening with")
         opening = np.asarray(mouth_opening(self._detect(prediction, reference, features)), np.float64)
         tracked = np.asarray(mouth_opening(reference.track.landmarks), np.float64)
         valid = reference.track.valid
         if valid.sum() < 5:
             raise UnscoredError(f"reference is tracked in {int(valid.sum())} frames, 5 are needed")
         if tracked[valid].std() < STILL:
-            raise UnscoredError("reference's mouth does not move")
+            raise Inapplicable("reference's mouth does not move")
         still = opening[valid].std() < STILL
         r = 0.0 if still else pearson(opening[valid], tracked[valid]) or 0.0
         detail: dict[str, float | int | str] = {

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import UnscoredError
+from emobench.errors import Inapplicable, UnscoredError
 from emobench.types import Features, MetricContext, Sample, Stats, Track
 
 from .pairs import require_reference
@@ -39,14 +39,14 @@ class _AlphaError(ABC):
         reference = require_reference(reference)
         track = reference.track
         if track is None:
-            raise UnscoredError("reference has no tracked expression parameters")
+            raise Inapplicable("reference has no tracked expression parameters")
         if prediction.alpha is None:
-            raise UnscoredError("method predicts no expression parameters")
+            raise Inapplicable("method predicts no expression parameters")
         if prediction.alpha.shape != track.alpha.shape:
             raise UnscoredError(f"predicted α has shape {prediction.alpha.shape}, tracked α {track.alpha.shape}")
         chosen = self.choose(track)
         if not chosen.any() or not track.valid.any():
-            raise UnscoredError(f"tracker {track.source!r} gives no {self.group} coefficient or no valid frame")
+            raise Inapplicable(f"tracker {track.source!r} gives no {self.group} coefficient or no valid frame")
         error = np.abs(prediction.alpha.astype(np.float64) - track.alpha)[track.valid][:, chosen]
         if not np.isfinite(error).all():
             raise UnscoredError("predicted or tracked α is not finite")

@@ -17,14 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emobench.errors import Unavailable, UnscoredError
+from emobench.errors import Inapplicable
+from emobench.torchvision_schemas import ensure_torchvision
 from emobench.types import Features, MetricContext, Sample, Stats
 
 from .batches import BATCH, batches
 from .onnx import forward_of
 from .pairs import require_aligned
 from .signatures import mean_over_clips, signature, weight_label
-from .torchvision_schemas import ensure_torchvision
+from .state_dicts import Tensors, fill
 
 VERSION = "1"
 
@@ -74,13 +75,12 @@ def load_lpips(backbone: str, path: Path, device: str) -> LpipsNetwork:
     import lpips
 
     network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        names = network.net.state_dict()
-        network.net.load_state_dict({name: weights[f"features.{name.partition('.')[2]}"] for name in names})
-    except Exception as error:  # unpickling, key and shape errors alike mean: not this network's file
-        reason = f"{path.name} is no weight file of LPIPS's {backbone} backbone ({type(error).__name__})"
-        raise Unavailable(f"{reason}. Fetch it again.") from error
+    names = tuple(network.net.state_dict())
+
+    def features(tensors: Tensors) -> Tensors:
+        return {name: tensors[f"features.{name.partition('.')[2]}"] for name in names}
+
+    fill(network.net, path, f"weight file of LPIPS's {backbone} backbone", features)
     return LpipsNetwork(network.eval(), device)
 
 
@@ -106,7 +106,7 @@ class LpipsAlex:
         """Raises UnscoredError where frames differ in number or size, or are too small for the backbone."""
         reference = require_aligned(prediction, reference)
         if min(prediction.frames.shape[1:3]) < self.least_px:
-            raise UnscoredError(f"frames are smaller than {self.least_px} px")
+            raise Inapplicable(f"frames are smaller than {self.least_px} px")
         distances: list[float] = []
         for (ours, count), (theirs, _) in zip(batches(prediction.frames), batches(reference.frames), strict=True):
             found = self._network.distances(to_signed_tensor(ours), to_signed_tensor(theirs))

@@ -214,6 +214,22 @@ SYNC_LSE_C = MetricSpec(
     code=("emobench.metrics.lipsync", "emobench.metrics.syncnet", "emobench.metrics.mfcc"),
     citation="Chung and Zisserman, Out of time: automated lip sync in the wild, ACCV-W 2016; Prajwal et al., 2020",
 )
+SYNC_LSE_D_S3FD = MetricSpec(
+    name="sync.lse_d.s3fd", version="1", unit="", higher_is_better=False, digits=3, needs_reference=False,
+    is_default=False, requires=("torch", "cv2"), weights=("syncnet", "s3fd"),
+    summary="SyncNet distance at the best offset, faces found by S3FD as in the released pipeline",
+    factory="emobench.metrics.lipsync:LseDByS3fd",
+    code=("emobench.metrics.lipsync", "emobench.metrics.s3fd", "emobench.metrics.syncnet", "emobench.metrics.mfcc"),
+    citation="Chung and Zisserman, 2016; Zhang et al., S3FD: Single Shot Scale-invariant Face Detector, ICCV 2017",
+)
+SYNC_LSE_C_S3FD = MetricSpec(
+    name="sync.lse_c.s3fd", version="1", unit="", higher_is_better=True, digits=3, needs_reference=False,
+    is_default=False, requires=("torch", "cv2"), weights=("syncnet", "s3fd"),
+    summary="SyncNet confidence, faces found by S3FD as in the released pipeline",
+    factory="emobench.metrics.lipsync:LseCByS3fd",
+    code=("emobench.metrics.lipsync", "emobench.metrics.s3fd", "emobench.metrics.syncnet", "emobench.metrics.mfcc"),
+    citation="Chung and Zisserman, 2016; Zhang et al., S3FD: Single Shot Scale-invariant Face Detector, ICCV 2017",
+)
 SYNC_JUDGE = MetricSpec(
     name="sync.judge", version="1", unit="", higher_is_better=True, digits=3,
     requires=("torch",),
@@ -232,6 +248,14 @@ EMOTION_HSEMOTION = MetricSpec(
     factory="emobench.metrics.emotion:HsEmotion", code=("emobench.metrics.emotion", "emobench.metrics.faces"),
     citation="Savchenko, Facial expression recognition with adaptive frame rate, ICML 2023",
 )
+EMOTION_HSEMOTION_PICKLED = MetricSpec(
+    name="emotion.hsemotion.pickled", version="1", unit="%", higher_is_better=True, digits=1, needs_reference=False,
+    is_default=False, requires=("torch", "cv2", "timm"), weights=("hsemotion.pickled.enet_b0_8_best_vgaf",),
+    summary="As emotion.hsemotion, from the package's pickled file; only with --allow-unpickle SHA256",
+    factory="emobench.metrics.emotion:PickledHsEmotion",
+    code=("emobench.metrics.emotion", "emobench.metrics.unpickling", "emobench.metrics.faces"),
+    citation="Savchenko, Facial expression recognition with adaptive frame rate, ICML 2023",
+)
 EMOTION_EXPRESSNET = MetricSpec(
     name="emotion.expressnet", version="1", unit="%", higher_is_better=True, digits=1, needs_reference=False,
     requires=("torch", "cv2"), weights=("expressnet",), licence="MIT",
@@ -245,6 +269,12 @@ EMOTION_JUDGE = MetricSpec(
     requires=("torch", "cv2"),
     summary="Emotion accuracy under the dataset's own emotion judge",
     factory="emobench.metrics.emotion:JudgedEmotion", code=("emobench.metrics.emotion", "emobench.metrics.faces"),
+)
+EMOTION_TAGS = MetricSpec(
+    name="emotion.tags", version="1", unit="%", higher_is_better=True, digits=1, needs_reference=False,
+    is_default=False, requires=("torch", "cv2"),
+    summary="Emotion accuracy under the dataset's own tag–image judge",
+    factory="emobench.metrics.emotion:TaggedEmotion", code=("emobench.metrics.emotion", "emobench.metrics.faces"),
 )
 EMOTION_VALENCE = MetricSpec(
     name="emotion.valence", version="1", unit="", higher_is_better=False, digits=3, is_default=False,

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emobench.errors import UnscoredError
+from emobench.errors import Inapplicable, UnscoredError
 from emobench.types import Features, MetricContext, Sample, Stats, Timing
 
 from .signatures import signature, told
@@ -32,7 +32,7 @@ KEYED_BY = ("device", "threads", "precision", "backend", "torso", "size")  # spe
 def timing_of(prediction: Sample) -> Timing:
     """The prediction's timing. Raises UnscoredError where it carries none, or one of no frame."""
     if prediction.timing is None:
-        raise UnscoredError("prediction carries no timing")
+        raise Inapplicable("prediction carries no timing")
     if prediction.timing.n_frames <= 0:
         raise UnscoredError("prediction's timing is of no frame")
     return prediction.timing
@@ -98,7 +98,7 @@ class RenderSpeed(_OfOnePlace):
         timing = timing_of(prediction)
         seconds = timing.field_seconds + timing.composite_seconds
         if not seconds > 0:
-            raise UnscoredError("method renders no frame of its own (0 s in field and composite)")
+            raise Inapplicable("method renders no frame of its own (0 s in field and composite)")
         detail: dict[str, float | int | str] = {
             "field_ms_per_frame": 1e3 * timing.field_seconds / timing.n_frames,
             "composite_ms_per_frame": 1e3 * timing.composite_seconds / timing.n_frames,
@@ -120,7 +120,7 @@ class AudioLatency(_OfOnePlace):
         """Raises UnscoredError where the prediction carries no timing, or its method has no audio stage."""
         timing = timing_of(prediction)
         if not timing.audio_seconds > 0:
-            raise UnscoredError("method has no audio stage (0 s)")
+            raise Inapplicable("method has no audio stage (0 s)")
         speech = timing.n_frames / prediction.fps
         arrays = {"amount": np.array(1e3 * timing.audio_seconds), "per": np.array(speech)}
         detail = {"speech_seconds": speech, **place_of(timing)}
@@ -144,7 +144,7 @@ class PeakMemory(_OfOnePlace):
         timing = timing_of(prediction)
         peak = timing.peak_cuda_bytes or timing.added_rss_bytes
         if peak is None:
-            raise UnscoredError("peak memory was not measured where this was rendered (it needs Linux or CUDA)")
+            raise Inapplicable("peak memory was not measured where this was rendered (it needs Linux or CUDA)")
         detail: dict[str, float | int | str] = {
             "memory": "CUDA allocations" if timing.peak_cuda_bytes else f"additional resident ({NOT_RANKED})",
             "added_rss_mib": (timing.added_rss_bytes or 0) / MEBIBYTE,

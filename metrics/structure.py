@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.errors import UnscoredError
-from emobench.types import Features, Floats, MetricContext, Sample, Stats
+from emobench.errors import Inapplicable
+from emobench.types import Features, Floats, Sample, Stats
 
-from .faces import FaceLocator, landmarker_used, region_boxes, region_told
+from .faces import region_boxes, region_told
+from .located import LocatedMetric
 from .pairs import require_aligned
-from .signatures import mean_over_clips, signature
+from .signatures import signature
 
 VERSION = "1"
 PEAK, MIDDLE = 255.0, 128.0
@@ -114,14 +115,11 @@ def halved(image: Floats) -> Floats:
     return (cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) * np.float32(0.25)
 
 
-class Ssim:
+class Ssim(LocatedMetric):
     """SSIM of the full frame with the Gaussian window; mean over frames."""
 
     region = ""  # "face" or "mouth" of the reference; "": all of the frame
     variant = GAUSSIAN.name
-
-    def __init__(self, context: MetricContext) -> None:
-        self._locate = FaceLocator(context)
 
     def compare(self, ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> float:
         """The value of one pair of frames or crops. Raises ValueError where they are too small."""
@@ -141,18 +139,8 @@ class Ssim:
         try:
             values = [self.compare(a, b) for a, b in pairs]
         except ValueError as error:
-            raise UnscoredError(f"{error}; the {self.region or 'frame'} has {width}×{height}") from error
+            raise Inapplicable(f"{error}; the {self.region or 'frame'} has {width}×{height}") from error
         return Stats(value=float(np.mean(values)), detail=detail)
-
-    def aggregate(self, stats: Sequence[Stats]) -> float | None:
-        return mean_over_clips(stats)
-
-    def weights_used(self, stats: Sequence[Stats]) -> Sequence[str]:
-        return landmarker_used(stats)
-
-    def signature(self) -> str:
-        """With the rule by which boxes are found; `signature_over` has what these clips' boxes came from."""
-        return self.signature_over(())
 
     def signature_over(self, stats: Sequence[Stats]) -> str:
         variant = f"{self.variant}, K 0.01/0.03, range 255, windows inside the region, mean over RGB and frames"

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emobench.errors import Unavailable
 from emobench.types import Floats
 
 from .mfcc import CEPSTRA
 from .onnx import forward_of
+from .state_dicts import fill
 
 EMBEDDING = 1024
 VIDEO_WINDOW, AUDIO_WINDOW = 5, 20  # frames at 25 fps, MFCC steps at 100 Hz
@@ -125,14 +125,7 @@ class SyncTowers:
 def load_syncnet(path: Path) -> SyncNet:
     """The network with the weights of `path`, ready to score. Raises Unavailable where they do not fit."""
     network = SyncNet()
-    try:
-        report = network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=False)
-    except Exception as error:  # unpickling and shape errors alike mean: not this network's file
-        raise Unavailable(f"{path.name} is no SyncNet weight file ({type(error).__name__}). Fetch it again.") from error
-    # Files from before torch 0.4.1 carry no batch counters; nothing else may be missing.
-    missing = [name for name in report.missing_keys if not name.endswith("num_batches_tracked")]
-    if missing or report.unexpected_keys:
-        raise Unavailable(f"{path.name} is no SyncNet weight file (lacks {missing[:1]}). Fetch it again.")
+    fill(network, path, "SyncNet weight file")
     return network.eval()
 
 

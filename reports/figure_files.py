@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emobench.cache import writing
+from emobench.drawing import new_figure, style
 from emobench.store import RunRecord
 
 from . import figures
@@ -30,7 +31,7 @@ def write_figures(runs: Sequence[RunRecord], destination: Path) -> list[Path]:
     """One figure per topic and dataset, as PNG for looking and PDF for papers."""
     grouped = by_dataset(summarise(runs))
     paths = []
-    with figures.style():
+    with style():
         for dataset, rows in grouped.items():
             prefix = "" if len(grouped) == 1 else re.sub(r"[^\w.-]+", "-", f"{dataset}-")
             for topic, group in itertools.groupby(figures.panels(rows), key=lambda panel: panel.topic):
@@ -42,7 +43,7 @@ def _save(stem: Path, panels: Sequence[figures.Panel]) -> list[Path]:
     n_columns = min(COLUMNS, len(panels))
     n_rows = math.ceil(len(panels) / n_columns)
     width, height = panels[0].size
-    figure = figures.new_figure(width * n_columns, height * n_rows)
+    figure = new_figure(width * n_columns, height * n_rows)
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for panel, target in zip(panels, axes, strict=False):
         panel.draw(target)

@@ -5,12 +5,13 @@ Draws on axes it is given; knows neither pages nor paths. Nothing here touches m
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from emobench.drawing import FAINT, shortened
 
 from .numbers import number
 from .summary import Column, MethodRow, measured_columns
@@ -18,39 +19,9 @@ from .summary import Column, MethodRow, measured_columns
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK, FAINT = "#1d1b18", "#b9b4a9"
 UNRANKED = "#8f8a80"
 WIDTH_INCHES = 3.5
-RC = {
-    "font.family": "sans-serif",
-    "font.size": 8.5,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "x",
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.4,
-    "text.color": INK,
-    "text.parse_math": False,  # names come from disk: '$' is a character
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "ytick.major.size": 0,
-    "xtick.major.size": 2.5,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "emobench",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +48,7 @@ def panels(rows: Sequence[MethodRow]) -> list[Panel]:
     scores = score_frame(rows)
     several, seeded = seed_columns(rows)
     strip, narrow = ((WIDTH_INCHES, 0.62 + 0.27 * len(some)) for some in (rows, several))
-    grid = (5.2, 0.5 + 0.3 * len(rows))
+    grid = (5.2, 0.8 + 0.3 * len(rows))
     shown = measured_columns(rows)
     by_emotion = [c for c in shown if c.unit != "fps" and emotion_table(c, rows, scores).shape[1] > 1]
     drawings: list[tuple[str, str, tuple[float, float], Callable[[Axes], None]]] = [
@@ -90,16 +61,6 @@ def panels(rows: Sequence[MethodRow]) -> list[Panel]:
         ),
     ]
     return [Panel(topic=topic, name=name, size=size, draw=draw) for topic, name, size, draw in drawings]
-
-
-@contextlib.contextmanager
-def style() -> Iterator[None]:
-    """The look of every figure; restores matplotlib's settings."""
-    import matplotlib as mpl
-
-    settings: Any = RC
-    with mpl.rc_context(settings):
-        yield
 
 
 def score_frame(rows: Sequence[MethodRow]) -> pd.DataFrame:
@@ -191,7 +152,7 @@ def draw_emotions(axes: Axes, column: Column, rows: Sequence[MethodRow], scores:
     axes.grid(False)
     axes.tick_params(axis="x", length=0)
     axes.set_yticklabels([shortened(label) for label in table.index], rotation=0)
-    axes.set_xticklabels([shortened(label, 12) for label in table.columns], rotation=0)
+    axes.set_xticklabels([shortened(label, 12) for label in table.columns], rotation=30, ha="right")
     unit = f" ({column.unit})" if column.unit else ""
     axes.set(xlabel="", ylabel="", title=f"{shortened(column.name)}{shortened(unit, 12)} {column.arrow}")
 
@@ -281,15 +242,3 @@ def seed_columns(rows: Sequence[MethodRow]) -> tuple[list[MethodRow], list[Colum
         for column in measured_columns(several)
         if all(column.name in r.cells and len(r.cells[column.name].seed_values) > 1 for r in several)
     ]
-
-
-def shortened(text: str, limit: int = 26) -> str:
-    """Names that would push the axes out of their figure, cut with an ellipsis."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure outside pyplot, so that nothing needs closing and no window system is asked for."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from emobench.face.layer_frames import parsing_source
 from emobench.face.mediapipe_tracker import VERTICAL_FOV_DEGREES
-from emobench.face.parsing import SOURCE
 from emobench.specs import DatasetSpec
+from emobench.types import Clip
 
 from .recorded import Prepared
 from .recordings import ROLES
 
 _SHOWN = 12  # lines of notes and of unusable files; the rest is counted
+MEDIAPIPE = f"MediaPipe face landmarker, camera with {VERTICAL_FOV_DEGREES:g}° vertical field of view assumed"
 
 
 def describe_recorded(
@@ -33,8 +36,8 @@ def describe_recorded(
         "sentences": str(len({(clip.subject, clip.sentence) for clip in clips})),
         "colour": "; ".join(prepared.colours),
         "licence": licence,
-        "tracker": f"MediaPipe face landmarker, camera with {VERTICAL_FOV_DEGREES:g}° vertical field of view assumed",
-        "parsing": f"{SOURCE}: head mask from landmarks, no segmentation network",
+        "tracker": "; ".join(MEDIAPIPE if name == "mediapipe" else name for name in prepared.trackers),
+        "parsing": _parsers(clips),
         "protocol": protocol,
     }
     if prepared.notes:
@@ -42,6 +45,14 @@ def describe_recorded(
     if prepared.unusable:
         facts["unusable"] = f"{len(prepared.unusable)} files: {_listed(prepared.unusable)}"
     return facts
+
+
+def _parsers(clips: Sequence[Clip]) -> str:
+    """Who parsed head and background, with the number of clips where there were several."""
+    counts = Counter(parsing_source(clip.extras["layers"]) for clip in clips)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{source} ({count} clips)" for source, count in counts.most_common())
 
 
 def _listed(lines: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from emobench.face.mediapipe_tracker import MediapipeTrack
-from emobench.types import Image
+from emobench.types import Camera, Image, Track
 
 Size = tuple[int, int]  # width, height
 Extent = tuple[float, float, float, float]  # x0, y0, x1, y1
@@ -52,6 +52,21 @@ def fitted_track(track: MediapipeTrack, size: Size) -> MediapipeTrack:
     points = track.landmarks478 * np.float32(scale)
     points[..., 0] += np.float32((size[0] - track.width * scale) / 2)
     return replace(track, landmarks478=points, width=size[0], height=size[1])
+
+
+def fitted_file_track(track: Track, size: Size) -> Track:
+    """The same for a track from a file, whose camera is its own."""
+    camera = track.camera
+    if (camera.width, camera.height) == size:
+        return track
+    scale = size[1] / camera.height
+    shift = (size[0] - camera.width * scale) / 2
+    moved = Camera(
+        focal_px=camera.focal_px * scale, cx_px=camera.cx_px * scale + shift, cy_px=camera.cy_px * scale,
+        width=size[0], height=size[1],
+    )  # fmt: skip
+    points = track.landmarks * np.float32(scale) + np.array([shift, 0], np.float32)
+    return replace(track, camera=moved, landmarks=points)
 
 
 def fitted_extent(extent: Extent, source: Size, size: Size) -> Extent:

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from emobench.errors import InputError
+from emobench.face.head_masks import ParsingChoice
 from emobench.hashing import hash_value
 from emobench.types import EMOTIONS, Clip, Context
 
@@ -23,6 +24,7 @@ from .facts import describe_recorded
 from .recorded import Prepared, prepare_recordings
 from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
 from .specs import MEAD
+from .tracking import Tracker
 
 _VIEWS = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
 _SOUGHT = (
@@ -52,6 +54,12 @@ class MeadConfig(BaseModel):
     size_px: int = Field(256, ge=32, le=1024, description="Width and height of the prepared clips.")
     crop_margin: float = Field(0.15, ge=0, le=1, description="Space around the head, in parts of its extent.")
     min_tracked: float = Field(0.9, gt=0, le=1, description="Share of frames that must show a face.")
+    max_gap_seconds: float = Field(0.5, ge=0, le=5, description="Longest time without a face that is filled in.")
+    tracker: Tracker = Field("mediapipe", description="file: reads NAME.track.npz beside each video.")
+    parsing: ParsingChoice = Field(
+        "auto",
+        description="Head masks. auto: green screen, else a segmentation network that is here, else landmarks.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,14 @@ class MeadDataset:
         self._prepared = prepare_recordings(
             self.name,
             recordings(found, set(roles), root),
-            Preparation(size_px=config.size_px, crop_margin=config.crop_margin, min_tracked=config.min_tracked),
+            Preparation(
+                size_px=config.size_px,
+                crop_margin=config.crop_margin,
+                min_tracked=config.min_tracked,
+                max_gap_seconds=config.max_gap_seconds,
+                tracker=config.tracker,
+                parsing=config.parsing,
+            ),
             lambda usable: _plan(usable, roles),
             self.context,
         )

@@ -16,16 +16,19 @@ import numpy as np
 
 from emobench import weights
 from emobench.errors import InputError
+from emobench.face.head_masks import parsing_key
 from emobench.face.landmarks import square_around
+from emobench.face.track_files import track_file_of
 from emobench.filehashes import HashMemory
 from emobench.hashing import hash_value, short
 from emobench.types import Clip, Context
 
 from .cards import clips_of, planned_clips
+from .cutting import write_clips
 from .framing import common_size, fitted_extent
 from .pool import run_jobs
 from .recordings import Plan, Preparation, Recording, Role, Segment, Usable, View
-from .tracking import VERSION, TrackJob, facts_path, load_facts, track_recording, write_clips
+from .tracking import VERSION, TrackJob, facts_path, load_facts, track_recording
 
 LANDMARKER = "mediapipe.face_landmarker"
 
@@ -38,6 +41,7 @@ class Prepared:
     notes: tuple[str, ...]
     unusable: tuple[str, ...]  # "name: reason"
     colours: tuple[str, ...]
+    trackers: tuple[str, ...] = ("mediapipe",)
 
     def split(self, name: str) -> tuple[Clip, ...]:
         """Clips of one split. Raises InputError on an unknown one."""
@@ -54,10 +58,12 @@ def prepare_recordings(
     """Tracks, splits, crops and writes what is not in the cache yet.
 
     Raises InputError when a file cannot be read, when no recording can be used or none is left to train on;
-    Unavailable without the face landmarker's weight.
+    Unavailable without the face landmarker's weight, where it tracks.
     """
     _refuse_unreadable(recordings)
-    model = weights.locate(LANDMARKER)
+    parsing_key(preparation.parsing)  # a network that is missing is told before hours of tracking
+    is_needed = preparation.tracker == "mediapipe" or weights.is_present(LANDMARKER)
+    model = weights.locate(LANDMARKER) if is_needed else None
     root = context.cache_dir / "datasets"
     usable, unusable = _track_all(recordings, preparation, model, root, context)
     for line in unusable:
@@ -65,7 +71,9 @@ def prepare_recordings(
     if not usable:
         shown = "; ".join(unusable[:3]) + ("; …" if len(unusable) > 3 else "")
         raise InputError(f"None of the {len(recordings)} recordings can be used: {shown}")
-    plan = split(usable)
+    plan, left_out = without_gaps(split(usable), usable, preparation.max_gap_seconds)
+    for line in left_out:
+        context.progress.note(f"{dataset}: {line}")
     _refuse_empty(dataset, plan, len(usable))
     views, crop_notes = _views(usable, preparation)
     planned = planned_clips(usable, plan, views, preparation, root / dataset)
@@ -75,7 +83,34 @@ def prepare_recordings(
     for line in notes:
         context.progress.note(f"{dataset}: {line}")
     colours = tuple(sorted({item.tracked.colour for item in usable}))
-    return Prepared(clips=clips_of(planned), notes=notes, unusable=tuple(unusable), colours=colours)
+    trackers = tuple(sorted({item.tracked.tracker for item in usable}))
+    return Prepared(
+        clips=clips_of(planned), notes=(*left_out, *notes), unusable=tuple(unusable), colours=colours,
+        trackers=trackers,
+    )  # fmt: skip
+
+
+def without_gaps(plan: Plan, usable: Sequence[Usable], longest_seconds: float) -> tuple[Plan, list[str]]:
+    """The plan without segments in which the face is lost for longer than that, and why each was left out.
+
+    Shorter gaps are interpolated and stay marked; a segment without any face goes too.
+    """
+    kept: dict[str, list[Segment]] = {}
+    left_out = []
+    for item in usable:
+        longest = round(longest_seconds * item.tracked.fps)
+        for segment in plan.get(item.recording.id, ()):
+            inside = [(max(a, segment.start), min(b, segment.stop)) for a, b in item.tracked.gaps]
+            worst = max((b - a for a, b in inside), default=0)
+            if worst <= min(longest, segment.stop - segment.start - 1):
+                kept.setdefault(item.recording.id, []).append(segment)
+            else:
+                span = f"frames {segment.start} to {segment.stop - 1}"
+                left_out.append(
+                    f"{item.recording.name}: {span} left out: no face in {worst} frames in a row; "
+                    f"at most {longest} are filled in"
+                )
+    return kept, left_out
 
 
 def cut(n_frames: int, fps: float, role: Role, seconds: float, offset: int = 0) -> list[Segment]:
@@ -94,18 +129,18 @@ def _refuse_unreadable(recordings: Sequence[Recording]) -> None:
 
 
 def _track_all(
-    recordings: Sequence[Recording], preparation: Preparation, model: Path, root: Path, context: Context
+    recordings: Sequence[Recording], preparation: Preparation, model: Path | None, root: Path, context: Context
 ) -> tuple[list[Usable], list[str]]:
-    memory = HashMemory(root / "hashes.json")
-    files = [path for r in recordings for path in (r.video, r.audio) if path is not None]
-    digests = dict(zip(files, memory.hash_all(files), strict=True))
-    contents = [hash_value([digests[r.video], digests[r.audio] if r.audio else None]) for r in recordings]
-    recipe = [VERSION, weights.sha256_of(LANDMARKER), preparation.min_tracked]
+    contents = _contents(recordings, preparation, HashMemory(root / "hashes.json"))
+    recipe = [VERSION, weights.sha256_of(LANDMARKER), preparation.min_tracked, preparation.tracker]
     targets = [root / "tracks" / c[:2] / f"{short(hash_value([c, *recipe]), 24)}.npz" for c in contents]
     jobs = [
-        TrackJob(video=r.video, audio=r.audio, model=model, target=target, min_tracked=preparation.min_tracked)
+        TrackJob(
+            video=r.video, audio=r.audio, model=model, target=target, min_tracked=preparation.min_tracked,
+            tracker=preparation.tracker,
+        )
         for r, target in zip(recordings, targets, strict=True)
-    ]
+    ]  # fmt: skip
     outcomes = {index: load_facts(facts_path(job)) for index, job in enumerate(jobs) if facts_path(job).exists()}
     pending = [index for index in range(len(jobs)) if index not in outcomes]
     for number, tracked in run_jobs(track_recording, [jobs[i] for i in pending], "track faces", context):
@@ -119,6 +154,18 @@ def _track_all(
         else:
             unusable.append(f"{recording.name}: {tracked.reason}")
     return usable, unusable
+
+
+def _contents(recordings: Sequence[Recording], preparation: Preparation, memory: HashMemory) -> list[str]:
+    """A key of each recording: the bytes of its video, of its sound file, and of its track file where that is read."""
+    found = []
+    for recording in recordings:
+        track = track_file_of(recording.video) if preparation.tracker == "file" else None
+        found.append([recording.video, recording.audio, track if track is not None and track.is_file() else None])
+    files = [path for paths in found for path in paths if path is not None]
+    digests = dict(zip(files, memory.hash_all(files), strict=True))
+    keys = [[digests[path] if path is not None else None for path in paths] for paths in found]
+    return [hash_value(key if preparation.tracker == "file" else key[:2]) for key in keys]
 
 
 def _refuse_empty(dataset: str, plan: Plan, n_usable: int) -> None:

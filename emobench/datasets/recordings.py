@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emobench.face.head_masks import ParsingChoice
+
+from .cutting import Box
 from .framing import Size
-from .tracking import Box, Tracked
+from .tracking import Tracked, Tracker
 
 Role = Literal["train", "val", "test"]
 ROLES: tuple[Role, ...] = ("train", "val", "test")
@@ -55,6 +58,9 @@ class Preparation:
     size_px: int
     crop_margin: float  # of the head's extent, on every side
     min_tracked: float  # share of frames that must show a face
+    max_gap_seconds: float = 0.5  # longest run without a face that is filled in; clips with a longer one are left out
+    tracker: Tracker = "mediapipe"
+    parsing: ParsingChoice = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

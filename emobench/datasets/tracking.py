@@ -1,34 +1,31 @@
-"""Work on one recording in a worker process: track its face, then cut, crop and write its clips. Knows no dataset.
+"""Work on one recording in a worker process: track its face, or read its track file. Knows no dataset.
 
 Everything here is picklable data in and out; what a recording lacks comes back as `reason`, not as an exception.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.cache import load_arrays, save_arrays, write_text, writing_folder
+from emobench.cache import write_text
 from emobench.errors import InputError
-from emobench.face.mediapipe_tracker import MediapipeTrack, to_track, track_frames
-from emobench.face.motion import fill_gaps
-from emobench.face.parsing import SOURCE, hull_mask, hull_outline
-from emobench.face.tracks import save_mask, save_track
-from emobench.media import MediaInfo, iterate_video, probe, read_audio, write_audio, write_lossless
-from emobench.types import SAMPLE_RATE_HZ, Camera, Floats, Image, Track
+from emobench.face.conversion import misfit
+from emobench.face.mediapipe_tracker import MediapipeTrack, track_frames
+from emobench.face.motion import fill_gaps, gaps_of
+from emobench.face.track_files import FileTrack, load_track_file, track_file_of
+from emobench.media import MediaInfo, iterate_video, probe, read_audio
+from emobench.types import SAMPLE_RATE_HZ
 
-from .framing import Size, fitted_image, fitted_track
+from .whole_tracks import Whole, extent, frame_size, reordered, save_whole, validity
 
-VERSION = 1  # raise when anything written here changes
-_EXTENT_PERCENTILES = (1.0, 99.0)  # of the head's outline over time: single wild frames do not widen the crop
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels
+VERSION = 2  # raise when anything written here or by `cutting` changes
+Tracker = Literal["mediapipe", "file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +34,10 @@ class TrackJob:
 
     video: Path
     audio: Path | None  # None: the sound inside the video
-    model: Path
+    model: Path | None  # of the face landmarker; None: it is not here, and may not be needed
     target: Path
     min_tracked: float  # share of frames that must show a face
+    tracker: Tracker = "mediapipe"  # file: NAME.track.npz beside the video
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +52,8 @@ class Tracked:
     extent: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # of the head's outline, pixels
     colour: str = ""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipJob:
-    """One clip to write: frames [start, stop) of the recording."""
-
-    folder: Path  # of the clip
-    start: int
-    stop: int
-    fps: float
-    card: str  # JSON text written beside the clip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteJob:
-    """All clips of one recording."""
-
-    video: Path
-    audio: Path | None
-    track: Path
-    frame_size: Size  # the subject's: frames of another size are fitted to it before the box is cut out
-    box: Box
-    size_px: int
-    clips: tuple[ClipJob, ...]  # in order of time
+    gaps: tuple[tuple[int, int], ...] = ()  # runs [start, stop) of usable frames without a face
+    tracker: str = "mediapipe"  # for a track file, with the name of what made it
 
 
 def track_recording(job: TrackJob) -> Tracked:
@@ -101,49 +77,8 @@ def facts_path(job: TrackJob) -> Path:
 def load_facts(path: Path) -> Tracked:
     """Reads what `track_recording` stored."""
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return Tracked(**{**stored, "extent": tuple(stored["extent"]), "notes": tuple(stored["notes"])})
-
-
-def write_clips(job: WriteJob) -> None:
-    """Writes each clip's folder atomically: video.mkv, audio.wav, track.npz, layers.npz, card.json."""
-    arrays = load_arrays(job.track)
-    whole = fitted_track(_load_track(arrays), job.frame_size)
-    track, sound = to_track(whole), read_audio(job.audio or job.video)
-    mesh = fill_gaps(whole.landmarks478, whole.valid)
-    order: NDArray[np.int64] = arrays["order"]
-    frames = _in_order(iterate_video(job.video), order, job.clips[0].start)
-    position = job.clips[0].start
-    for clip in job.clips:
-        next(itertools.islice(frames, clip.start - position, clip.start - position), None)
-        own = itertools.islice(frames, clip.stop - clip.start)
-        pictures = (cropped_image(fitted_image(f, job.frame_size), job.box, job.size_px) for f in own)
-        _write_clip(clip, pictures, _part(track, clip), mesh[clip.start : clip.stop], sound, job)
-        position = clip.stop
-
-
-def cropped_image(image: Image, box: Box, size_px: int) -> Image:
-    """The square part of a frame at size_px × size_px: area average when it shrinks, cubic when it grows."""
-    import cv2
-
-    x0, y0, x1, y1 = box
-    part = image[y0:y1, x0:x1]
-    if part.shape[0] == size_px:
-        return np.ascontiguousarray(part)
-    method = cv2.INTER_AREA if part.shape[0] > size_px else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(part, (size_px, size_px), interpolation=method), np.uint8)
-
-
-def cropped_track(track: Track, box: Box, size_px: int) -> Track:
-    """The same track in pixels of the cropped and resized frames; head space and pose stay as they are."""
-    x0, y0, x1, _ = box
-    scale = size_px / (x1 - x0)
-    camera = track.camera
-    moved = Camera(
-        focal_px=camera.focal_px * scale, cx_px=(camera.cx_px - x0) * scale, cy_px=(camera.cy_px - y0) * scale,
-        width=size_px, height=size_px,
-    )  # fmt: skip
-    landmarks = (track.landmarks - np.array([x0, y0], np.float32)) * np.float32(scale)
-    return replace(track, camera=moved, landmarks=landmarks)
+    gaps = tuple((int(start), int(stop)) for start, stop in stored["gaps"])
+    return Tracked(**{**stored, "extent": tuple(stored["extent"]), "notes": tuple(stored["notes"]), "gaps": gaps})
 
 
 def _track(job: TrackJob) -> Tracked:
@@ -156,22 +91,50 @@ def _track(job: TrackJob) -> Tracked:
     notes += _length_notes(len(order) / fps, sound_seconds, fps)
     if n_frames < 2:
         return Tracked(reason=f"only {n_frames} frames have sound")
-    found = track_frames((frame for _, frame in iterate_video(job.video)), fps, job.model)
-    share = float(found.valid.mean())
-    if share < job.min_tracked:
-        misses = int((~found.valid).sum())
-        total = len(found.valid)
+    found = _from_file(job, info, fps) if job.tracker == "file" else _from_pictures(job, fps)
+    valid = validity(found)
+    if valid.mean() < job.min_tracked:
+        misses, total = int((~valid).sum()), len(valid)
         return Tracked(reason=f"no face in {misses} of {total} frames; {job.min_tracked:.0%} must show one")
     notes += _face_notes(found, info)
-    kept = _reordered(found, order[:n_frames], fps)
-    if not kept.valid.any():
+    if order[-1] >= len(valid):
+        raise InputError(f"decoding gave {len(valid)} frames, the file's index has more")
+    kept = reordered(found, order[:n_frames], fps)
+    if not validity(kept).any():
         return Tracked(reason="no face was found in the part that has sound")
-    _save_track(job.target, kept, order[:n_frames])
-    extent = _extent(kept)
+    save_whole(job.target, kept, order[:n_frames])
+    width, height = frame_size(found)
     return Tracked(
-        width=found.width, height=found.height, fps=fps, n_frames=n_frames, extent=extent,
-        colour=info.colour, notes=tuple(notes),
+        width=width, height=height, fps=fps, n_frames=n_frames, extent=extent(kept), colour=info.colour,
+        notes=tuple(notes), gaps=tuple(gaps_of(validity(kept))),
+        tracker=f"file: {found.tracker}" if isinstance(found, FileTrack) else "mediapipe",
     )  # fmt: skip
+
+
+def _from_pictures(job: TrackJob, fps: float) -> MediapipeTrack:
+    if job.model is None:
+        raise InputError("the face landmarker is needed, and is not here: emobench weights fetch")
+    return track_frames((frame for _, frame in iterate_video(job.video)), fps, job.model)
+
+
+def _from_file(job: TrackJob, info: MediaInfo, fps: float) -> FileTrack:
+    """The track beside the video; landmarks that it lacks are MediaPipe's. Raises InputError where it does not fit."""
+    path = track_file_of(job.video)
+    if not path.is_file():
+        raise InputError(f"no track file {path.name} lies beside it")
+    found = load_track_file(path)
+    reason = misfit(found, info)
+    if reason is not None:
+        raise InputError(f"{path.name} does not fit it: {reason}")
+    if found.has_landmarks:
+        return found
+    if job.model is None:
+        raise InputError(f"{path.name} has no landmarks, and the face landmarker is not here: emobench weights fetch")
+    seen = _from_pictures(job, fps)
+    if not seen.valid.any():
+        raise InputError(f"{path.name} has no landmarks, and MediaPipe finds no face")
+    points = fill_gaps(seen.landmarks68, seen.valid)
+    return replace(found, track=replace(found.track, landmarks=points), has_landmarks=True)
 
 
 def _constant_rate(info: MediaInfo) -> tuple[NDArray[np.int64], float, list[str]]:
@@ -203,96 +166,14 @@ def _length_notes(picture_seconds: float, sound_seconds: float, fps: float) -> l
     return [f"{longer} is {abs(excess):.2f} s longer than the rest: cut to the shorter"]
 
 
-def _face_notes(found: MediapipeTrack, info: MediaInfo) -> list[str]:
+def _face_notes(found: Whole, info: MediaInfo) -> list[str]:
     notes = []
-    crowded, misses = int((found.n_faces > 1).sum()), int((~found.valid).sum())
+    crowded = int((found.n_faces > 1).sum()) if isinstance(found, MediapipeTrack) else 0
+    misses = int((~validity(found)).sum())
     if crowded:
         notes.append(f"more than one face in {crowded} frames: the largest at the start is followed")
     if misses:
-        notes.append(f"no face in {misses} of {len(found.valid)} frames: interpolated and marked invalid")
+        notes.append(f"no face in {misses} of {len(validity(found))} frames: interpolated and marked invalid")
     if abs(info.pixel_aspect - 1) > 0.01:
         notes.append(f"pixels are not square (aspect {info.pixel_aspect:.3f}): shown as stored")
     return notes
-
-
-def _reordered(found: MediapipeTrack, order: NDArray[np.int64], fps: float) -> MediapipeTrack:
-    if len(order) and order[-1] >= len(found.valid):
-        raise InputError(f"decoding gave {len(found.valid)} frames, the file's index has more")
-    return replace(
-        found, blendshapes=found.blendshapes[order], matrices=found.matrices[order], fps=fps,
-        landmarks478=found.landmarks478[order], valid=found.valid[order], n_faces=found.n_faces[order],
-    )  # fmt: skip
-
-
-def _extent(track: MediapipeTrack) -> tuple[float, float, float, float]:
-    outline = hull_outline(track.landmarks478[track.valid])
-    low = np.percentile(outline.min(axis=1), _EXTENT_PERCENTILES[0], axis=0)
-    high = np.percentile(outline.max(axis=1), _EXTENT_PERCENTILES[1], axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _save_track(path: Path, track: MediapipeTrack, order: NDArray[np.int64]) -> None:
-    save_arrays(
-        path,
-        {
-            "blendshapes": track.blendshapes, "names": np.array(track.blendshape_names, np.str_),
-            "matrices": track.matrices, "landmarks478": track.landmarks478, "valid": track.valid,
-            "n_faces": track.n_faces, "size": np.array([track.width, track.height]), "fps": np.array(track.fps),
-            "order": order,
-        },
-    )  # fmt: skip
-
-
-def _load_track(stored: dict[str, NDArray[Any]]) -> MediapipeTrack:
-    width, height = (int(v) for v in stored["size"])
-    return MediapipeTrack(
-        blendshapes=stored["blendshapes"], blendshape_names=tuple(str(n) for n in stored["names"]),
-        matrices=stored["matrices"], landmarks478=stored["landmarks478"], valid=stored["valid"],
-        n_faces=stored["n_faces"], width=width, height=height, fps=float(stored["fps"]),
-    )  # fmt: skip
-
-
-def _in_order(frames: Iterator[tuple[float, Image]], order: NDArray[np.int64], first: int) -> Iterator[Image]:
-    """Frames of `order` from its position `first` on; `order` never decreases, so one pass is enough."""
-    index, current = -1, None
-    for wanted in order[first:]:
-        while index < wanted:
-            _, current = next(frames)
-            index += 1
-        assert current is not None  # wanted >= 0, so at least one frame was read
-        yield current
-
-
-def _part(track: Track, clip: ClipJob) -> Track:
-    span = slice(clip.start, clip.stop)
-    pose = replace(track.pose, rotation=track.pose.rotation[span], translation=track.pose.translation[span])
-    return replace(track, alpha=track.alpha[span], pose=pose, landmarks=track.landmarks[span], valid=track.valid[span])
-
-
-def _write_clip(
-    clip: ClipJob, pictures: Iterator[Image], track: Track, mesh: Floats, sound: Floats, job: WriteJob
-) -> None:
-    samples = _sound_of(sound, clip)
-    x0, y0, x1, _ = job.box
-    scale = np.float32(job.size_px / (x1 - x0))
-    outline = (mesh[..., :2] - np.array([x0, y0], np.float32)) * scale
-    with writing_folder(clip.folder) as folder:
-        write_lossless(folder / "video.mkv", pictures, clip.fps, samples)
-        write_audio(folder / "audio.wav", samples)
-        save_track(folder / "track.npz", cropped_track(track, job.box, job.size_px))
-        mask = hull_mask(outline, job.size_px, job.size_px)
-        save_mask(folder / "layers.npz", mask, SOURCE)
-        write_text(folder / "card.json", clip.card)
-
-
-def _sound_of(sound: Floats, clip: ClipJob) -> Floats:
-    """The clip's samples; less than half a frame of silence is added where the sound ends first."""
-    start, stop = round(clip.start / clip.fps * SAMPLE_RATE_HZ), round(clip.stop / clip.fps * SAMPLE_RATE_HZ)
-    part = sound[start:stop]
-    return np.pad(part, (0, stop - start - len(part)))
-
-
-def clip_complete(folder: Path, card: str) -> bool:
-    """Whether this very clip was written before."""
-    path = folder / "card.json"
-    return path.exists() and path.read_text(encoding="utf-8") == card

@@ -35,6 +35,15 @@ class _Rows:
         return np.frombuffer(data, np.uint8).reshape(shape)
 
 
+def parsing_source(path: Path) -> str:
+    """Who parsed a clip, as its layers.npz names it. Raises InputError on damaged files."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return str(stored["source"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"Cannot read layers from {path}: {error}. Prepare the dataset again.") from error
+
+
 def iterate_layers(path: Path, frames: Iterable[Image]) -> Iterator[Layers]:
     """Layers of one frame (T = 1) after another, completed with the clip's frames (H, W, 3).
 

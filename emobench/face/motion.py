@@ -21,6 +21,17 @@ def fill_gaps(values: Floats, valid: NDArray[np.bool_]) -> Floats:
     return np.asarray(filled, np.float32).reshape(values.shape)
 
 
+def gaps_of(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Runs [start, stop) of invalid frames, in order."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], ~valid, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def longest_gap(valid: NDArray[np.bool_]) -> int:
+    """Frames of the longest run without a face; 0 where there is none."""
+    return max((stop - start for start, stop in gaps_of(valid)), default=0)
+
+
 def smooth(values: Floats, sigma_frames: float) -> Floats:
     """(T, …) after a symmetric Gaussian over time: no delay; the ends are mirrored. sigma 0 changes nothing."""
     if sigma_frames <= 0 or len(values) < 2:

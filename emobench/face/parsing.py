@@ -1,4 +1,7 @@
-"""Parses head against background from landmarks alone: a soft hull over face, forehead and hair. Loads no network."""
+"""Parses head against background from landmarks alone: a soft hull over face, forehead and hair. Loads no network.
+
+The last of the chain in head_masks.py.
+"""
 
 from __future__ import annotations
 
@@ -41,21 +44,14 @@ def hull_mask(landmarks: Floats, height: int, width: int) -> NDArray[np.uint8]:
 
 def hull_outline(landmarks: Floats) -> Floats:
     """(T, P, 2) points of the enlarged oval; their convex hull is the mask. Same input as `hull_mask`."""
-    if landmarks.ndim == 3 and landmarks.shape[1] == N_LANDMARKS:
-        right_eye, left_eye = landmarks[:, 36:42, :2].mean(axis=1), landmarks[:, 42:48, :2].mean(axis=1)
-        chin, oval = landmarks[:, 8, :2], landmarks[:, :27, :2]
-    elif landmarks.ndim == 3 and landmarks.shape[1] > max(FACE_OVAL_OF_MEDIAPIPE):
-        right_eye = landmarks[:, [33, 133], :2].mean(axis=1)
-        left_eye = landmarks[:, [263, 362], :2].mean(axis=1)
-        chin, oval = landmarks[:, 152, :2], landmarks[:, FACE_OVAL_OF_MEDIAPIPE, :2]
-    else:
-        raise InputError(f"Expected landmarks (T, 68, 2) or (T, 478, 2), got {landmarks.shape}.")
-    origin = (right_eye + left_eye) / 2
+    origin, chin = eyes_and_chin(landmarks)
+    is_68 = landmarks.shape[1] == N_LANDMARKS
+    oval = landmarks[:, :27, :2] if is_68 else landmarks[:, FACE_OVAL_OF_MEDIAPIPE, :2]
     down = chin - origin
     depth = np.maximum(np.linalg.norm(down, axis=-1, keepdims=True), 1e-6)
     down = down / depth
     side = np.stack([down[:, 1], -down[:, 0]], axis=-1)
-    if landmarks.shape[1] == N_LANDMARKS:
+    if is_68:
         oval = np.concatenate([oval, _rim(oval, origin, down, depth)], axis=1)
     relative = oval - origin[:, None]
     along = np.einsum("tpk,tk->tp", relative, down)
@@ -67,6 +63,20 @@ def hull_outline(landmarks: Floats) -> Floats:
     along = along * np.where(along > 0, CHIN_GROWTH, CROWN_GROWTH)
     grown = origin[:, None] + along[..., None] * down[:, None] + across[..., None] * side[:, None]
     return np.asarray(grown, np.float32)
+
+
+def eyes_and_chin(landmarks: Floats) -> tuple[Floats, Floats]:
+    """(T, 2) px between the eyes and (T, 2) px on the chin. Same input as `hull_mask`; raises InputError on another."""
+    if landmarks.ndim == 3 and landmarks.shape[1] == N_LANDMARKS:
+        right_eye, left_eye = landmarks[:, 36:42, :2].mean(axis=1), landmarks[:, 42:48, :2].mean(axis=1)
+        chin = landmarks[:, 8, :2]
+    elif landmarks.ndim == 3 and landmarks.shape[1] > max(FACE_OVAL_OF_MEDIAPIPE):
+        right_eye = landmarks[:, [33, 133], :2].mean(axis=1)
+        left_eye = landmarks[:, [263, 362], :2].mean(axis=1)
+        chin = landmarks[:, 152, :2]
+    else:
+        raise InputError(f"Expected landmarks (T, 68, 2) or (T, 478, 2), got {landmarks.shape}.")
+    return (right_eye + left_eye) / 2, chin
 
 
 def _rim(oval: Floats, origin: Floats, down: Floats, depth: Floats) -> Floats:

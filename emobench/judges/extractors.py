@@ -94,6 +94,21 @@ class TagImageJudge:
         return np.concatenate(parts)
 
 
+class IdentityJudge(TagImageJudge):
+    """As TagImageJudge with people for tags, and embeddings (T, 32) float32 of unit length. For losses alone: no
+    score is its own."""
+
+    def key(self) -> str:
+        return f"judge.identity:{self._key}"
+
+    def extract(self, sample: Sample) -> Mapping[str, NDArray[Any]]:
+        """Raises UnscoredError where no face is located."""
+        crops = cut(sample.frames, face_squares(_landmarks(sample)))
+        with torch.inference_mode():
+            parts = [self.network.embed(torch.from_numpy(batch)).numpy() for batch in _batches(crops)]
+        return {"embeddings": np.concatenate(parts), **super().extract(sample)}
+
+
 class LandmarkJudge:
     """landmarks (T, 68, 2) float32 px of the sample's frames."""
 

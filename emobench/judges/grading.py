@@ -1,7 +1,8 @@
 """Each judge's own accuracy on clips it was not trained on, on a scale from ground truth down. Trains nothing.
 
-Rungs: ground truth; blurred ground truth; static (a neutral frame under every tag, a still mouth under any sound);
-wrong_emotion (each clip under another clip's tag). The rung true_alpha needs a trained portrait: a run adds it.
+Rungs: ground truth; blurred ground truth; static (a neutral frame under every tag, a still mouth under any sound, a
+clip's first frame for all its landmarks); wrong_emotion (each clip under another clip's tag; for lip-sync another
+clip's sound). The rung true_alpha needs a trained portrait: a run adds it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from emobench.types import Floats
 
 from .augment import blur
 from .crops import cut
-from .extractors import EmotionJudge, LandmarkJudge, SyncJudge, TagImageJudge
-from .material import Filmed, Spoken
+from .extractors import EmotionJudge, IdentityJudge, LandmarkJudge, SyncJudge, TagImageJudge
+from .material import Filmed, Spoken, labelled_by_subject, relabelled
 
 BLUR_SHARE = 0.0135  # Gaussian σ as a share of the face square's side: about 1.2 px at 128 px frames
 NEAR_FRAMES = 1
@@ -30,12 +31,16 @@ def grade(judges: Mapping[str, Any], filmed: Filmed | None, spoken: Sequence[Spo
     report: dict[str, float] = {}
     if filmed is not None:
         report["graded_clips"] = float(len(np.unique(filmed.clip)))
-        report |= _landmarks(judges["landmarks"], filmed)
+        if "landmarks" in judges:
+            report |= _landmarks(judges["landmarks"], filmed)
         if "emotion" in judges:
             emotion: EmotionJudge = judges["emotion"]
-            tags: TagImageJudge = judges["tags"]
             report |= _classes("emotion", emotion.probabilities, filmed)
+        if "tags" in judges:
+            tags: TagImageJudge = judges["tags"]
             report |= _classes("tags", tags.similarity, filmed)
+        if "identity" in judges:
+            report |= _people(judges["identity"], filmed)
     if "lipsync" in judges and spoken:
         report |= _lipsync(judges["lipsync"], spoken)
     return report
@@ -49,7 +54,9 @@ def _landmarks(judge: LandmarkJudge, filmed: Filmed) -> dict[str, float]:
     report = {}
     eyes = filmed.landmarks[:, 42:48].mean(axis=1) - filmed.landmarks[:, 36:42].mean(axis=1)
     near = NEAR_SHARE * np.linalg.norm(eyes, axis=1)[:, None]
-    for rung, frames in (("ground_truth", filmed.frames), ("blurred", _blurred(filmed))):
+    first = np.array([np.argmax(filmed.clip == number) for number in filmed.clip])
+    rungs = (("ground_truth", filmed.frames), ("blurred", _blurred(filmed)), ("static", filmed.frames[first]))
+    for rung, frames in rungs:
         errors = np.linalg.norm(judge.read(frames, filmed.landmarks) - filmed.landmarks, axis=2)
         report[f"landmarks.face_px.{rung}"] = float(errors.mean())
         report[f"landmarks.mouth_px.{rung}"] = float(errors[:, 48:].mean())
@@ -74,6 +81,16 @@ def _classes(name: str, read: Read, filmed: Filmed) -> dict[str, float]:
         answer = int(read(cut(filmed.frames[rows], filmed.squares[rows])).argmax())
         report[f"{name}.accuracy.static"] = float(100 * (wanted == answer).mean())
     return report
+
+
+def _people(judge: IdentityJudge, filmed: Filmed) -> dict[str, float]:
+    """Accuracy by clip of those that show people whom the judge was trained on; nothing where there are none."""
+    shown = relabelled(labelled_by_subject(filmed), judge.classes)
+    if not len(shown.frames):
+        return {}
+    wanted = np.array([shown.emotion[shown.clip == number][0] for number in np.unique(shown.clip)])
+    clear = _answers(judge.similarity, cut(shown.frames, shown.squares), shown)
+    return {"identity.accuracy.ground_truth": float(100 * (clear == wanted).mean())}
 
 
 def _answers(read: Read, crops: NDArray[np.uint8], filmed: Filmed) -> NDArray[np.int64]:

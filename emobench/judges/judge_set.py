@@ -2,8 +2,9 @@
 
 Cached under cache_dir/judges/<key>/ as judges.safetensors and judges.json (classes, scales, each judge's own accuracy
 on clips it was not trained on, and why a judge is missing). There are two roles that never mix: evaluation judges give
-scores, training judges are offered to methods for their losses and made when one is asked for, which no built-in method
-does. Their clips (see sharing), seeds and architectures differ; each role's clips are what the other is graded on.
+scores, all made together; training judges are offered to methods for their losses, made when one is asked for (the
+radiance portrait asks for tags and identity). Their clips (see sharing), seeds and architectures differ; each role's
+clips are what the other is graded on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from emobench.types import Clip, Context, Extractor
 
 from .sharing import ROLES, Role, share
 
+GROUPS: Mapping[Role, tuple[tuple[str, ...], ...]] = {  # judges that are made and kept together
+    "evaluation": (("landmarks", "emotion", "lipsync", "tags"),),
+    "training": (("tags", "identity"), ("emotion",), ("landmarks", "lipsync")),
+}
 SEEDS: Mapping[Role, int] = {role: int(hash_text(role)[:8], 16) for role in ROLES}  # apart from those of methods
 WEIGHTS, CARD, SCHEMA = "judges.safetensors", "judges.json", 2
 
@@ -33,6 +38,7 @@ class Bench:
     landmarks: Extractor | str
     lipsync: Extractor | str
     tags: Extractor | str
+    identity: Extractor | str
     report: Mapping[str, float | str]
 
 
@@ -48,59 +54,75 @@ class JudgeSet:
         self._graded = next(own for other, own in shares.items() if other != role)  # and graded on
         self._context = context
         self._dataset_key = dataset_key
-        self._bench: Bench | None = None
+        self._benches: dict[tuple[str, ...], Bench] = {}
 
     def emotion(self) -> Extractor:
         """probabilities (T, E), classes (E,). Raises Unavailable with why."""
-        return _ready(self._judges().emotion, "emotion")
+        return _ready(self._judges("emotion").emotion, "emotion")
 
     def landmarks(self) -> Extractor:
         """landmarks (T, 68, 2) px. Raises Unavailable with why."""
-        return _ready(self._judges().landmarks, "landmark")
+        return _ready(self._judges("landmarks").landmarks, "landmark")
 
     def lipsync(self) -> Extractor:
         """distances over offsets; see extractors.SyncJudge. Raises Unavailable with why."""
-        return _ready(self._judges().lipsync, "lip-sync")
+        return _ready(self._judges("lipsync").lipsync, "lip-sync")
 
     def tags(self) -> Extractor:
         """similarity (T, E) of frames and emotion tags, classes (E,). Raises Unavailable with why."""
-        return _ready(self._judges().tags, "tag–image")
+        return _ready(self._judges("tags").tags, "tag–image")
+
+    def identity(self) -> Extractor:
+        """embeddings (T, 32) that tell people apart; training judges alone have it. Raises Unavailable with why."""
+        if self.role == "evaluation":
+            raise Unavailable("no identity judge scores: it is made for losses alone; csim has a network of its own")
+        return _ready(self._judges("identity").identity, "identity")
 
     def report(self) -> Mapping[str, float | str]:
         """Each judge's accuracy on clips it was not trained on, see grading; empty where none was trained."""
-        if self._bench is None and not (self.folder / CARD).exists():
-            return {}
-        return self._judges().report
+        found: dict[str, float | str] = {}
+        for group in GROUPS[self.role]:
+            if group in self._benches or (self._folder_of(group) / CARD).exists():
+                found |= self._judges(group[0]).report
+        return found
 
     @property
     def folder(self) -> Path:
-        """Where this set is kept: keyed by clips, recipe of training and code."""
+        """Where the first group of this set is kept: all judges that score, or those of the portrait's losses."""
+        return self._folder_of(GROUPS[self.role][0])
+
+    def _folder_of(self, group: Sequence[str]) -> Path:
+        """Where judges are kept: keyed by clips, recipe of training and code."""
         key = hash_value(
             {
                 "dataset": self._dataset_key,
                 "clips": [[clip.id, clip.sha256, clip.video is not None] for clip in self.clips],
                 "graded": [[clip.id, clip.sha256, clip.video is not None] for clip in self._graded],
                 "role": self.role,
+                "judges": list(group),
                 "seed": SEEDS[self.role],
                 "code": code_hash(["emobench.judges"]),
             }
         )
         return self._context.cache_dir / "judges" / short(key, 16)
 
-    def _judges(self) -> Bench:
-        if self._bench is None:
+    def _judges(self, name: str) -> Bench:
+        """The judge of this name and those made with it."""
+        group = next(group for group in GROUPS[self.role] if name in group)
+        if group not in self._benches:
             from . import making
 
-            folder = self.folder
+            folder = self._folder_of(group)
             bench = load_bench(folder)
             if bench is None:
-                made = making.make(self.clips, self._graded, self.role, SEEDS[self.role], self._context.progress)
+                progress = self._context.progress
+                made = making.make(self.clips, self._graded, self.role, SEEDS[self.role], progress, group)
                 save_made(folder, made.tensors, made.card)
                 bench = load_bench(folder)
             if bench is None:
                 raise InputError(f"Judges in {folder} cannot be read back. Delete the folder and run again.")
-            self._bench = bench
-        return self._bench
+            self._benches[group] = bench
+        return self._benches[group]
 
 
 def _ready(judge: Extractor | str, name: str) -> Extractor:
@@ -135,5 +157,6 @@ def load_bench(folder: Path) -> Bench | None:
         landmarks=parts.get("landmarks", card["missing"].get("landmarks", "not trained")),
         lipsync=parts.get("lipsync", card["missing"].get("lipsync", "not trained")),
         tags=parts.get("tags", card["missing"].get("tags", "not trained")),
+        identity=parts.get("identity", card["missing"].get("identity", "not trained")),
         report=card["report"],
     )

@@ -1,4 +1,4 @@
-"""Makes all judges of one role from its share of a train split; what it may grade them on is the other share.
+"""Makes judges of one role from its share of a train split; what it may grade them on is the other share.
 
 The judges are trained side by side, on one thread each: their networks are too small for more, and threads that wait
 for each other inside every operator made training ten times slower on a busy machine.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -22,9 +22,20 @@ from torch import Tensor
 from emobench.errors import InputError
 from emobench.types import Clip, Extractor, Progress
 
-from .extractors import EmotionJudge, LandmarkJudge, SyncJudge, TagImageJudge
+from .extractors import EmotionJudge, IdentityJudge, LandmarkJudge, SyncJudge, TagImageJudge
 from .grading import grade
-from .material import MEL_BANDS, Filmed, Spoken, held_out_frames, load_filmed, load_spoken, relabelled, select
+from .material import (
+    MEL_BANDS,
+    Filmed,
+    Spoken,
+    held_out_frames,
+    labelled_by_subject,
+    load_filmed,
+    load_spoken,
+    relabelled,
+    select,
+    thinned,
+)
 from .networks import SyncTowers, TagImageNet, face_network
 from .sharing import Role
 from .training import (
@@ -38,7 +49,9 @@ from .training import (
     train_sync,
 )
 
+ALL = ("landmarks", "emotion", "lipsync", "tags")  # the judges that score, made together
 MIN_SPOKEN = 6
+GRADED_FRAMES = 256  # of clips that grade a training judge: no score depends on it
 WORKERS = 2
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -62,37 +75,58 @@ class Material:
     missing: Mapping[str, str]
 
 
-def make(clips: Sequence[Clip], graded: Sequence[Clip], role: Role, seed: int, progress: Progress) -> Made:
-    """Train every judge that the clips allow; what they do not allow is named in the card's "missing".
+def make(
+    clips: Sequence[Clip],
+    graded: Sequence[Clip],
+    role: Role,
+    seed: int,
+    progress: Progress,
+    wanted: Sequence[str] = ALL,
+) -> Made:
+    """Train the wanted judges that the clips allow; what they do not allow is named in the card's "missing".
 
     They are graded on `graded`; where these have no pixels or sound, on a part of `clips` that is kept from training,
     if it can be spared. No judge is graded on what it was trained on.
     """
-    material = _gather(clips, graded, np.random.default_rng([seed, 0]))
+    material = _gather(clips, graded, np.random.default_rng([seed, 0]), wanted)
+    if role == "training" and material.graded is not None:
+        material = replace(material, graded=thinned(material.graded, GRADED_FRAMES))
     card: dict[str, Any] = {"missing": dict(material.missing), "report": {}, "role": role}
     tensors: dict[str, Tensor] = {}
-    if material.filmed is None:
+    filmed = material.filmed
+    made = [name for name in wanted if name not in material.missing]
+    if filmed is None or not made:
         return Made(tensors=tensors, card=card)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        networks = {
-            "landmarks": face_network(role, 68 * 2), "emotion": face_network(role, len(material.filmed.classes)),
-            "lipsync": SyncTowers(MEL_BANDS, role), "tags": TagImageNet(role, len(material.filmed.classes)),
-        }  # fmt: skip
+        networks = {name: _untrained(name, filmed, role) for name in made}
     scale = _train(networks, material, seed, progress)
     for name, network in networks.items():
-        if name not in material.missing:
-            tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
-    card["landmarks"] = {"mean": scale.mean.tolist(), "spread": scale.spread}
-    if "emotion" not in material.missing:
-        card["emotion"] = card["tags"] = {"classes": list(material.filmed.classes)}
-    if "lipsync" not in material.missing:
+        tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
+    if scale is not None:
+        card["landmarks"] = {"mean": scale.mean.tolist(), "spread": scale.spread}
+    card |= {name: {"classes": list(filmed.classes)} for name in ("emotion", "tags") if name in made}
+    if "identity" in made:
+        card["identity"] = {"classes": sorted(set(filmed.subjects))}
+    if "lipsync" in made:
         card["lipsync"] = {"mel_bands": MEL_BANDS}
     card["report"] = grade(restore(card, tensors, "new"), material.graded, material.graded_spoken)
     return Made(tensors=tensors, card=card)
 
 
-def _gather(clips: Sequence[Clip], graded: Sequence[Clip], rng: np.random.Generator) -> Material:
+def _untrained(name: str, filmed: Filmed, role: Role) -> torch.nn.Module:
+    if name == "landmarks":
+        return face_network(role, 68 * 2)
+    if name == "lipsync":
+        return SyncTowers(MEL_BANDS, role)
+    if name == "emotion":
+        return face_network(role, len(filmed.classes))
+    return TagImageNet(role, len(set(filmed.subjects)) if name == "identity" else len(filmed.classes))
+
+
+def _gather(
+    clips: Sequence[Clip], graded: Sequence[Clip], rng: np.random.Generator, wanted: Sequence[str] = ALL
+) -> Material:
     missing: dict[str, str] = {}
     filmed = seen = None
     spoken: list[Spoken] = []
@@ -101,10 +135,13 @@ def _gather(clips: Sequence[Clip], graded: Sequence[Clip], rng: np.random.Genera
         filmed = load_filmed(clips)
         if len(filmed.classes) < 2:
             missing = dict.fromkeys(("emotion", "tags"), f"all train clips show {filmed.classes[0]!r}")
+        if len(set(filmed.subjects)) < 2:
+            missing["identity"] = "the train clips show one subject only, from whom nobody can be told"
     except InputError as error:
-        missing = dict.fromkeys(("emotion", "landmarks", "lipsync", "tags"), str(error))
+        missing = dict.fromkeys((*ALL, "identity"), str(error))
     if filmed is not None:
         filmed, seen = _with_graded(filmed, graded, rng)
+    if filmed is not None and "lipsync" in wanted:
         try:
             spoken = load_spoken(clips, rng)
         except InputError as error:
@@ -113,8 +150,9 @@ def _gather(clips: Sequence[Clip], graded: Sequence[Clip], rng: np.random.Genera
             heard = load_spoken(graded, rng)
     if spoken and not heard:
         spoken, heard = _with_sentence_held(spoken)
-    if "lipsync" not in missing and len(spoken) < MIN_SPOKEN:
+    if "lipsync" in wanted and "lipsync" not in missing and len(spoken) < MIN_SPOKEN:
         missing["lipsync"] = f"{len(spoken)} train clips with sound, {MIN_SPOKEN} are needed"
+    missing = {name: reason for name, reason in missing.items() if name in wanted}
     return Material(filmed=filmed, graded=seen, spoken=spoken, graded_spoken=heard, missing=missing)
 
 
@@ -141,18 +179,22 @@ def _with_sentence_held(spoken: list[Spoken]) -> tuple[list[Spoken], list[Spoken
     return ([c for c in spoken if c.sentence != sentences[-1]], [c for c in spoken if c.sentence == sentences[-1]])
 
 
-def _train(networks: Mapping[str, Any], material: Material, seed: int, progress: Progress) -> ShapeScale:
-    """Fit what is not missing; the scale of the landmark network. Each judge draws from its own generator."""
+def _train(networks: Mapping[str, Any], material: Material, seed: int, progress: Progress) -> ShapeScale | None:
+    """Fit the networks; the scale of the landmark network's. Each judge draws from its own generator."""
     assert material.filmed is not None
     kept, heard = material.filmed, material.spoken
-    rngs = [np.random.default_rng([seed, number]) for number in (1, 2, 3, 4)]
-    jobs: dict[str, tuple[int, Callable[[Tick], ShapeScale | None]]] = {
-        "landmarks": (face_steps(kept), partial(train_landmarks, networks["landmarks"], kept, rngs[0])),
-        "emotion": (emotion_steps(kept), partial(train_emotion, networks["emotion"], kept, rngs[1])),
-        "lipsync": (sync_steps(heard), partial(train_sync, networks["lipsync"], heard, rngs[2])),
-        "tags": (emotion_steps(kept), partial(train_emotion, networks["tags"], kept, rngs[3])),
-    }
-    wanted = {name: job for name, job in jobs.items() if name not in material.missing}
+    rngs = {name: np.random.default_rng([seed, number]) for number, name in enumerate((*ALL, "identity"), 1)}
+
+    def job(name: str) -> tuple[int, Callable[[Tick], ShapeScale | None]]:
+        network, rng = networks[name], rngs[name]
+        if name == "landmarks":
+            return face_steps(kept), partial(train_landmarks, network, kept, rng)
+        if name == "lipsync":
+            return sync_steps(heard), partial(train_sync, network, heard, rng)
+        shown = labelled_by_subject(kept) if name == "identity" else kept
+        return emotion_steps(kept), partial(train_emotion, network, shown, rng)
+
+    wanted = {name: job(name) for name in networks}
     ticks: SimpleQueue[bool] = SimpleQueue()
 
     def run(job: Callable[[Tick], ShapeScale | None]) -> ShapeScale | None:
@@ -167,9 +209,7 @@ def _train(networks: Mapping[str, Any], material: Material, seed: int, progress:
         for _ in progress.track(_until_all_end(ticks, len(futures)), "judges", total=total):
             pass
         results = {name: future.result() for name, future in futures.items()}
-    scale = results["landmarks"]
-    assert scale is not None
-    return scale
+    return results.get("landmarks")
 
 
 def _until_all_end(ticks: SimpleQueue[bool], running: int) -> Iterator[None]:
@@ -184,16 +224,19 @@ def _until_all_end(ticks: SimpleQueue[bool], running: int) -> Iterator[None]:
 def restore(card: Mapping[str, Any], tensors: Mapping[str, Tensor], key: str) -> dict[str, Extractor]:
     """The judges that `make` could make. Raises KeyError or RuntimeError where card and tensors do not fit."""
     judges: dict[str, Extractor] = {}
-    if "landmarks" not in card:
-        return judges
-    scale = ShapeScale(mean=np.array(card["landmarks"]["mean"], np.float32), spread=float(card["landmarks"]["spread"]))
     role: Role = card["role"]
-    landmarks = LandmarkJudge(_filled(face_network(role, 68 * 2), tensors, "landmarks"), scale, key)
-    judges["landmarks"] = landmarks
     if "emotion" in card:
         classes = tuple(card["emotion"]["classes"])
         judges["emotion"] = EmotionJudge(_filled(face_network(role, len(classes)), tensors, "emotion"), classes, key)
-        judges["tags"] = TagImageJudge(_filled(TagImageNet(role, len(classes)), tensors, "tags"), classes, key)
+    for name, kind in (("tags", TagImageJudge), ("identity", IdentityJudge)):
+        if name in card:
+            classes = tuple(card[name]["classes"])
+            judges[name] = kind(_filled(TagImageNet(role, len(classes)), tensors, name), classes, key)
+    if "landmarks" not in card:
+        return judges
+    scale = ShapeScale(mean=np.array(card["landmarks"]["mean"], np.float32), spread=float(card["landmarks"]["spread"]))
+    landmarks = LandmarkJudge(_filled(face_network(role, 68 * 2), tensors, "landmarks"), scale, key)
+    judges["landmarks"] = landmarks
     if "lipsync" in card:
         towers = _filled(SyncTowers(card["lipsync"]["mel_bands"], role), tensors, "lipsync")
         judges["lipsync"] = SyncJudge(towers, landmarks, key)

@@ -32,6 +32,7 @@ class Filmed:
     emotion: NDArray[np.int64]  # (N,) index into `classes`
     clip: NDArray[np.int64]  # (N,) number of the clip
     classes: tuple[str, ...]
+    subjects: tuple[str, ...] = ()  # of each clip, by its number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,15 +114,15 @@ def load_filmed(clips: Sequence[Clip]) -> Filmed:
     return Filmed(
         frames=np.concatenate(frames), squares=np.concatenate(squares), landmarks=np.concatenate(landmarks),
         emotion=np.repeat([classes.index(clip.emotion) for clip in filmed], counts),
-        clip=np.repeat(np.arange(len(filmed)), counts), classes=classes,
+        clip=np.repeat(np.arange(len(filmed)), counts), classes=classes, subjects=tuple(c.subject for c in filmed),
     )  # fmt: skip
 
 
 def select(filmed: Filmed, chosen: NDArray[np.bool_]) -> Filmed:
     """The frames where `chosen` (N,) holds."""
-    return Filmed(
-        frames=filmed.frames[chosen], squares=filmed.squares[chosen], landmarks=filmed.landmarks[chosen],
-        emotion=filmed.emotion[chosen], clip=filmed.clip[chosen], classes=filmed.classes,
+    return replace(
+        filmed, frames=filmed.frames[chosen], squares=filmed.squares[chosen], landmarks=filmed.landmarks[chosen],
+        emotion=filmed.emotion[chosen], clip=filmed.clip[chosen],
     )  # fmt: skip
 
 
@@ -131,6 +132,20 @@ def relabelled(filmed: Filmed, classes: tuple[str, ...]) -> Filmed:
     kept = select(filmed, known[filmed.emotion])
     places = np.array([classes.index(name) if name in classes else -1 for name in filmed.classes])
     return replace(kept, emotion=places[kept.emotion], classes=classes)
+
+
+def labelled_by_subject(filmed: Filmed) -> Filmed:
+    """The same frames whose classes are the people they show."""
+    names = tuple(sorted(set(filmed.subjects)))
+    numbers = np.array([names.index(name) for name in filmed.subjects], np.int64)
+    return replace(filmed, emotion=numbers[filmed.clip], classes=names)
+
+
+def thinned(filmed: Filmed, most: int) -> Filmed:
+    """At most `most` frames, evenly chosen over all."""
+    chosen = np.zeros(len(filmed.frames), np.bool_)
+    chosen[np.unique(np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(int))] = True
+    return select(filmed, chosen)
 
 
 def held_out_frames(filmed: Filmed, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -52,17 +52,19 @@ class FaceNet(nn.Module):
 
 
 class PooledFaceNet(FaceNet):
-    """The training judges' trunk: 3×3 convolutions, group norm, average pooling; the same inputs and outputs."""
+    """The training judges' trunk, at half the resolution: 3×3 convolutions, GELU, average pooling; the same
+    inputs and outputs."""
 
-    def __init__(self, outputs: int, width: int = 20) -> None:
+    def __init__(self, outputs: int, width: int = 16) -> None:
         super().__init__(outputs, 1)
-        channels = (1, width, 2 * width, 3 * width, 4 * width)
-        layers: list[nn.Module] = []
+        channels = (1, width, 2 * width, 3 * width)
+        layers: list[nn.Module] = [nn.AvgPool2d(2)]
         for inputs, made in pairwise(channels):
-            layers += [nn.Conv2d(inputs, made, 3, padding=1), nn.GroupNorm(4, made), nn.GELU(), nn.AvgPool2d(2)]
+            convolution = nn.Conv2d(inputs, made, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(made), nn.GELU(), nn.AvgPool2d(2)]
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16 * width, 128), nn.GELU(), nn.Linear(128, outputs)
+            nn.Flatten(), nn.Linear(channels[-1] * (CROP_PX // 16) ** 2, 128), nn.GELU(), nn.Linear(128, outputs)
         )
 
 
@@ -72,7 +74,10 @@ def face_network(role: Role, outputs: int) -> FaceNet:
 
 
 class TagImageNet(nn.Module):
-    """Crops and tags into one space of unit vectors: cosine × temperature are the logits of the tags."""
+    """Crops and tags into one space of unit vectors: cosine × temperature are the logits of the tags.
+
+    The identity judge is the same network whose tags are people.
+    """
 
     def __init__(self, role: Role, tags: int) -> None:
         super().__init__()
@@ -80,9 +85,13 @@ class TagImageNet(nn.Module):
         self.tags = nn.Parameter(torch.randn(tags, EMBEDDING) / EMBEDDING**0.5)
         self.log_temperature = nn.Parameter(torch.tensor(2.0))
 
+    def embed(self, crops: Tensor) -> Tensor:
+        """(B, 64, 64) → (B, EMBEDDING) unit vectors. Crops may be float, and differentiated."""
+        return functional.normalize(self.image(crops), dim=1)
+
     def similarity(self, crops: Tensor) -> Tensor:
         """(B, 64, 64) → (B, tags) cosines −1..1."""
-        return functional.normalize(self.image(crops), dim=1) @ functional.normalize(self.tags, dim=1).T
+        return self.embed(crops) @ functional.normalize(self.tags, dim=1).T
 
     def forward(self, crops: Tensor) -> Tensor:
         return self.similarity(crops) * self.log_temperature.clamp(max=3.5).exp()

@@ -3,8 +3,8 @@
 Judges that score must not have seen what judges in a method's loss have seen, else a method is graded by what it was
 trained on. The evaluation side comes first: no emotion is left to the training side that it could not judge itself.
 
-No built-in method has a training judge in its loss; the clips are shared out for methods that will. This costs the
-evaluation's judges a third of the clips or more (of puppet 220 of 396, 16 of the 32 filmed). They are graded on these.
+The radiance portrait has training judges in its loss (L_cord, identity). This costs the evaluation's judges a third
+of the clips or more (of puppet 220 of 396, 16 of the 32 filmed). They are graded on these.
 """
 
 from __future__ import annotations

@@ -65,7 +65,14 @@ def read_video(
     seconds: list[float] = []
 
     def pictures() -> Iterator[Image]:
+        size: tuple[int, ...] = ()
         for moment, frame in iterate_video(path, start=start, stop=stop):
+            size = size or frame.shape
+            if frame.shape != size:
+                raise InputError(
+                    f"{path}: frame {start + len(seconds)} is {frame.shape[1]}×{frame.shape[0]}, those before are "
+                    f"{size[1]}×{size[0]}. Export the video at one size."
+                )
             seconds.append(moment)
             yield frame
 

@@ -69,9 +69,9 @@ class GatedFusion(nn.Module):
 class Alignment(nn.Module):
     """Three streams in, (h_γ, h_e, h_v) out; pre-norm with residual paths, all (B, T, width)."""
 
-    def __init__(self, config: AlignmentConfig) -> None:
+    def __init__(self, config: AlignmentConfig, is_causal: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.is_causal = config, is_causal
         width = config.width
         self.fusion = GatedFusion(width)
         if not config.enabled:
@@ -95,6 +95,8 @@ class Alignment(nn.Module):
         normed = {name: self.norms[name](x) for name, x in states.items()}
         offsets = seconds[:, None, :] - seconds[:, :, None]
         far = (offsets.abs() > self.config.window_seconds) | ~mask[:, None, :]
+        if self.is_causal:
+            far = far | (offsets > 0)
         far = far & (offsets != 0)  # a padded frame sees itself: softmax of nothing would be NaN
         logits = {
             name: attention_map(normed[name] + positions, offsets).masked_fill(far[:, None], FAR)

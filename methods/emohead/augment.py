@@ -44,13 +44,26 @@ def _change_tempo(example: Example, factor: float) -> Example:
     sources = (np.arange(new_frames) + 0.5) * frames / new_frames - 0.5
     return replace(
         example,
-        features=_read(example.features, (np.arange(new_steps) + 0.5) * steps / new_steps - 0.5),
+        features=_read(example.features, _stretched(steps, new_steps)),
+        states=_stretch_states(example.states, factor),
         positions=example.positions[0] + spacing * np.arange(new_frames),
         seconds=example.seconds[0] + (example.seconds[1] - example.seconds[0]) * np.arange(new_frames),
         text_positions=np.interp(sources, np.arange(frames), example.text_positions),
         alpha=_read(example.alpha, sources),
         valid=np.interp(sources, np.arange(frames), example.valid) > 1 - 1e-9,  # both neighbours were tracked
     )
+
+
+def _stretch_states(states: NDArray[np.float16] | None, factor: float) -> NDArray[np.float16] | None:
+    if states is None:
+        return None
+    places = _stretched(len(states), max(round(len(states) * factor), 1))
+    return _read(states.astype(np.float32), places).astype(np.float16)
+
+
+def _stretched(count: int, new_count: int) -> NDArray[np.float64]:
+    """(new_count,) positions that spread `count` steps over `new_count`."""
+    return (np.arange(new_count) + 0.5) * count / new_count - 0.5
 
 
 def _read(rows: Floats, positions: NDArray[np.float64]) -> Floats:

@@ -22,6 +22,7 @@ from .clips import read_recordings
 from .config import EmoHeadConfig
 from .fitting import fit_expression
 from .model import ExpressionModel
+from .sharing import shared_trainings
 
 POLL_SECONDS = 0.2
 LONG_STEP = "emohead: expression"  # the step whose items are counted across processes
@@ -30,12 +31,14 @@ LONG_STEP = "emohead: expression"  # the step whose items are counted across pro
 class BackgroundFit:
     """A running training: wait for it with `result`, or end it with `stop`."""
 
-    def __init__(self, clips: Sequence[Clip], config: EmoHeadConfig, seed: int, folder: Path) -> None:
+    def __init__(
+        self, clips: Sequence[Clip], config: EmoHeadConfig, seed: int, folder: Path, cache_dir: Path
+    ) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self.folder, self.total = folder, config.training.steps
+        self.folder, self.total = folder, config.training.steps_for(len(clips))
         self.done = spawn.Value(ctypes.c_long, 0)
         self.answer, theirs = spawn.Pipe(duplex=False)
-        arguments = (list(clips), config, seed, folder, self.done, theirs)
+        arguments = (list(clips), config, seed, folder, cache_dir, self.done, theirs)
         self.process = spawn.Process(target=_fit, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
@@ -94,11 +97,14 @@ class _CountingProgress:
 
 
 def _fit(
-    clips: list[Clip], config: EmoHeadConfig, seed: int, folder: Path, counter: Any, answer: Connection
+    clips: list[Clip], config: EmoHeadConfig, seed: int, folder: Path, cache_dir: Path, counter: Any,
+    answer: Connection,
 ) -> None:
     progress = _CountingProgress(counter)
     try:
-        model = fit_expression(read_recordings(clips, progress), config, seed=seed, threads=1, progress=progress)
+        shared = shared_trainings(clips, config, seed, cache_dir, progress)
+        recordings = read_recordings(clips, progress)
+        model = fit_expression(recordings, config, seed=seed, threads=1, progress=progress, stage1=shared)
         with writing_folder(folder) as temporary:
             save_expression(temporary, model, ())
     except Exception as error:  # crosses to the parent, which raises it

@@ -25,10 +25,11 @@ from emobench.hashing import canonical_json, hash_file
 
 from .config import EmoHeadConfig
 from .examples import Scaling
+from .hearing import Hearing, ModelFacts, sizes_of
 from .hyperplanes import Hyperplanes
 from .model import ExpressionModel, Vocabulary, make_network
 
-SCHEMA = 1
+SCHEMA = 2  # 1 knew no pretrained encoders
 CARD, TENSORS = "emohead.json", "emohead.safetensors"
 
 
@@ -47,6 +48,7 @@ class Card(BaseModel):
     alpha_names: tuple[str, ...]
     is_mouth: tuple[bool, ...]
     has_hyperplanes: bool
+    pretrained: Mapping[str, ModelFacts] = {}  # networks of others that listen, by role
     hyperplane_accuracy: Mapping[str, float] = {}  # for readers; the tensors are what counts
     hyperplane_margin: Mapping[str, float] = {}
     hyperplane_cosines: tuple[tuple[float, ...], ...] = ()  # in the order of emotions
@@ -65,6 +67,7 @@ def save_expression(folder: Path, model: ExpressionModel, portraits: tuple[str, 
     card = Card(
         schema_version=SCHEMA, tensors_sha256=hash_file(path), config=model.config, portraits=portraits,
         has_hyperplanes=model.hyperplanes is not None, tau_quantiles=model.tau_quantiles,
+        pretrained=model.hearing.facts(),
         **asdict(model.vocabulary), **_quality(model.hyperplanes),
     )
     write_text(folder / CARD, canonical_json(card.model_dump(mode="json")) + "\n")
@@ -76,7 +79,7 @@ def load_expression(folder: Path, threads: int) -> tuple[ExpressionModel, tuple[
     arrays = _read_tensors(folder / TENSORS, card)
     vocabulary = Vocabulary(**{field.name: getattr(card, field.name) for field in fields(Vocabulary)})
     try:
-        network = make_network(card.config, vocabulary)
+        network = make_network(card.config, vocabulary, sizes_of(card.pretrained))
         weights = {k: torch.from_numpy(v.copy()) for k, v in _group(arrays, "network").items()}
         network.load_state_dict(weights)
         scaling = Scaling(**_group(arrays, "scaling"))
@@ -84,8 +87,11 @@ def load_expression(folder: Path, threads: int) -> tuple[ExpressionModel, tuple[
         hyperplanes = Hyperplanes(emotions=card.emotions, **planes) if card.has_hyperplanes else None
     except (RuntimeError, TypeError) as error:
         text = str(error).splitlines()[0]
-        raise InputError(f"{folder} is no usable EmoHead checkpoint: {text} Train again.") from error
+        raise InputError(
+            f"{folder} is no usable EmoHead checkpoint, perhaps one of another version: {text} Train again."
+        ) from error
     model = ExpressionModel(card.config, vocabulary, scaling, network, hyperplanes, threads)
+    model.hearing = Hearing(card.config, card.pretrained)
     model.tau_quantiles = card.tau_quantiles
     return model, card.portraits
 

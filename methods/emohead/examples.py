@@ -15,7 +15,7 @@ from emobench.types import Floats
 
 from .features import frame_positions, speech_span
 from .network import Batch
-from .text import PADDING, encode_text, text_positions
+from .text import PADDING, Words, encode_text, text_positions, word_positions
 
 NO_TEXT = np.zeros(1, dtype=np.int64)
 
@@ -43,7 +43,7 @@ class Example:
     features: Floats  # (N, F), standardised
     positions: NDArray[np.float64]  # (T,) frame centres on the axis of feature steps
     seconds: NDArray[np.float64]  # (T,)
-    characters: NDArray[np.int64]  # (L,)
+    characters: NDArray[np.int64] | Floats  # (L,) numbers, or (L, W) states of a pretrained text network
     text_positions: NDArray[np.float64]  # (T,)
     has_text: bool
     tag: int  # 0: not told
@@ -51,6 +51,7 @@ class Example:
     subject: int  # 0: unknown
     alpha: Floats | None = None  # (T, K), standardised: the target in training
     valid: NDArray[np.bool_] | None = None  # (T,) False where tracking failed
+    states: NDArray[np.float16] | None = None  # (M, S) of pretrained speech networks at 50 Hz
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -58,21 +59,30 @@ class Example:
 
 def make_example(
     features: Floats, scaling: Scaling, n_frames: int, fps: float, transcript: str | None, tag: int, level: float,
-    subject: int,
+    subject: int, words: Words | None = None, states: NDArray[np.float16] | None = None,
 ) -> Example:
-    """The example of raw features (N, F) of one utterance seen by `n_frames` video frames."""
+    """The example of raw features (N, F) of one utterance seen by `n_frames` video frames.
+
+    `words` are the transcript's, where a pretrained text network has read it.
+    """
     positions = frame_positions(n_frames, fps)
-    characters = NO_TEXT if transcript is None else encode_text(transcript)
+    characters: NDArray[np.int64] | Floats = NO_TEXT if transcript is None else encode_text(transcript)
+    span = speech_span(features)
+    if words is not None:
+        characters, places = words.states, word_positions(words, positions, span)
+    else:
+        places = text_positions(len(characters), positions, span)
     return Example(
         features=((features - scaling.feature_mean) / scaling.feature_scale).astype(np.float32),
         positions=positions,
         seconds=(np.arange(n_frames, dtype=np.float64) + 0.5) * (1 / fps),
         characters=characters,
-        text_positions=text_positions(len(characters), positions, speech_span(features)),
+        text_positions=places,
         has_text=transcript is not None,
         tag=tag,
         level=level,
         subject=subject,
+        states=states,
     )
 
 
@@ -119,12 +129,14 @@ def collate(examples: Sequence[Example]) -> Batch:
         positions=_pad([torch.from_numpy(e.positions).float() for e in examples]),
         seconds=_pad([torch.from_numpy(e.seconds).float() for e in examples]),
         mask=_pad([torch.ones(len(e), dtype=torch.bool) for e in examples]),
-        characters=_pad([torch.from_numpy(e.characters) for e in examples], PADDING),
+        characters=_pad_text([torch.from_numpy(e.characters) for e in examples]),
         text_positions=_pad([torch.from_numpy(e.text_positions).float() for e in examples]),
         has_text=torch.tensor([e.has_text for e in examples]),
         tag=torch.tensor([e.tag for e in examples]),
         level=torch.tensor([e.level for e in examples], dtype=torch.float32),
         subject=torch.tensor([e.subject for e in examples]),
+        states=_pad_states(examples),
+        state_steps=torch.tensor([0 if e.states is None else len(e.states) for e in examples]),
     )
 
 
@@ -133,6 +145,19 @@ def collate_targets(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     targets = [torch.from_numpy(e.alpha) for e in examples if e.alpha is not None]
     valid = [torch.from_numpy(e.valid) for e in examples if e.valid is not None]
     return _pad(targets), _pad(valid)
+
+
+def _pad_states(examples: Sequence[Example]) -> Tensor | None:
+    found = [torch.from_numpy(e.states).float() for e in examples if e.states is not None]
+    return _pad(found) if found else None
+
+
+def _pad_text(rows: list[Tensor]) -> Tensor:
+    """Character numbers with PADDING, or token states with zeros; clips without text take the others' width."""
+    states = next((row for row in rows if row.ndim == 2), None)
+    if states is None:
+        return _pad(rows, PADDING)
+    return _pad([row if row.ndim == 2 else states.new_zeros(1, states.shape[1]) for row in rows])
 
 
 def _pad(rows: list[Tensor], value: float = 0) -> Tensor:

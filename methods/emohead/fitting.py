@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ from .config import EmoHeadConfig
 from .encoders import LEVELS
 from .examples import Example, Scaling, make_example, measure_scaling, with_target
 from .features import speech_features
+from .hearing import Hearing
 from .hyperplanes import Hyperplanes, LabelledFrames, fit_hyperplanes
 from .model import ExpressionModel, Request, Vocabulary, make_network
+from .network import ExpressionNetwork
+from .pairing import Partners
 from .refinement import train_refinement
 from .training import torch_threads, train_expression
 
@@ -37,27 +41,47 @@ class Recording:
     track: Track
 
 
+class Stage1(Protocol):
+    """Where a finished first stage is kept."""
+
+    def resume_spoken(self, network: ExpressionNetwork, rng: np.random.Generator) -> bool: ...
+    def keep_spoken(self, network: ExpressionNetwork, rng: np.random.Generator) -> None: ...
+
+
 def fit_expression(
-    recordings: Sequence[Recording], config: EmoHeadConfig, *, seed: int, threads: int, progress: Progress
+    recordings: Sequence[Recording], config: EmoHeadConfig, *, seed: int, threads: int, progress: Progress,
+    stage1: Stage1 | None = None,
 ) -> ExpressionModel:
-    """Both stages of the audio-expression module. Raises InputError where the recordings do not fit together."""
+    """Both stages of the audio-expression module; `stage1` is where an earlier training of the first one may lie.
+
+    Raises InputError where the recordings do not fit together.
+    """
+    hearing = Hearing(config)
+    sizes = hearing.sizes()  # missing networks are told before any work
     vocabulary = _learn_vocabulary(recordings)
     rng = np.random.default_rng(seed)
     numbers = [vocabulary.subject(r.subject) for r in recordings]
     heard = [speech_features(r.audio, config.audio) for r in progress.track(recordings, "emohead: features")]
     alphas = [r.track.alpha[r.track.valid] for r in recordings]
     scaling = measure_scaling(heard, alphas, numbers, config.training.scale_floor)
-    examples = [_train_example(r, f, scaling, vocabulary) for r, f in zip(recordings, heard, strict=True)]
+    with torch_threads(threads):  # of the pretrained encoders
+        pairs = progress.track(zip(recordings, heard, strict=True), "emohead: examples", total=len(heard))
+        examples = [_train_example(r, f, scaling, vocabulary, hearing) for r, f in pairs]
     is_mouth = torch.tensor(vocabulary.is_mouth)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # initial weights and dropout
-        network = make_network(config, vocabulary)
-        loss = train_expression(network, examples, scaling, is_mouth, config, rng, progress)
-        progress.note(f"emohead: expression loss {loss:.3f} (standardised L1)")
+        network = make_network(config, vocabulary, sizes)
+        partners = Partners(examples, [_words(r) for r in recordings])
+        if stage1 is None or not stage1.resume_spoken(network, rng):
+            loss = train_expression(network, examples, partners, scaling, is_mouth, config, rng, progress)
+            progress.note(f"emohead: expression loss {loss:.3f} (standardised L1)")
+            if stage1 is not None:
+                stage1.keep_spoken(network, rng)
         planes = _fit_planes(recordings, examples, config, vocabulary, rng, progress)
         if planes is not None and config.refinement.enabled and config.refinement.constant_tau is None:
-            train_refinement(network, planes, examples, scaling, is_mouth, config, rng, progress)
+            train_refinement(network, planes, examples, partners, scaling, is_mouth, config, rng, progress)
     model = ExpressionModel(config, vocabulary, scaling, network, planes, threads)
+    model.hearing = hearing
     if planes is not None:
         model.tau_quantiles = measure_tau(model, recordings, rng)
         for kind, (low, middle, high) in model.tau_quantiles.items():
@@ -65,10 +89,15 @@ def fit_expression(
     return model
 
 
+def _words(recording: Recording) -> tuple[str, str] | None:
+    """Equal for clips of the same words by the same person; None where the words are not known."""
+    return None if recording.transcript is None else (recording.subject, recording.transcript)
+
+
 def measure_tau(
     model: ExpressionModel, recordings: Sequence[Recording], rng: np.random.Generator
 ) -> dict[str, tuple[float, float, float]]:
-    """Quantiles of τ over a sample of train clips with their own tag, and with another: does it absorb everything?"""
+    """Quantiles of τ over a sample of train clips, pushed to their own tag and to another: what does it absorb?"""
     chosen = [recordings[i] for i in rng.permutation(len(recordings))[:TAU_CLIPS]]
     emotions = model.vocabulary.emotions
     taus: dict[str, list[Floats]] = {"matched": [], "replaced": []}
@@ -79,6 +108,7 @@ def measure_tau(
             request = Request(
                 audio=recording.audio, transcript=recording.transcript, emotion=emotion, level=float(recording.level),
                 subject=recording.subject, fps=recording.fps, n_frames=len(recording.track.alpha),
+                told=(recording.emotion, float(recording.level)),
             )
             taus[kind].append(model.predict(request).tau)
     quantiles = {kind: np.quantile(np.concatenate(values), (0.1, 0.5, 0.9)) for kind, values in taus.items()}
@@ -104,11 +134,15 @@ def _learn_vocabulary(recordings: Sequence[Recording]) -> Vocabulary:
     )
 
 
-def _train_example(recording: Recording, features: Floats, scaling: Scaling, vocabulary: Vocabulary) -> Example:
+def _train_example(
+    recording: Recording, features: Floats, scaling: Scaling, vocabulary: Vocabulary, hearing: Hearing
+) -> Example:
     track = recording.track
+    transcript = hearing.transcript(recording.transcript, recording.audio).text
     example = make_example(
-        features, scaling, len(track.alpha), recording.fps, recording.transcript, vocabulary.tag(recording.emotion),
-        float(recording.level), vocabulary.subject(recording.subject),
+        features, scaling, len(track.alpha), recording.fps, transcript, vocabulary.tag(recording.emotion),
+        float(recording.level), vocabulary.subject(recording.subject), hearing.words(transcript),
+        hearing.states(recording.audio),
     )
     return with_target(example, track.alpha, track.valid, scaling)
 

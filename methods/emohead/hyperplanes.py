@@ -1,20 +1,23 @@
 """One hyperplane per emotion in the space of standardised α: its unit normal, calibration and quality.
 
-Owns the step α̂ = α̃ + τ·s·w and what s means. Knows no sound, no network and no files.
+Owns the step of refinement, α̂ = α̃ + τ·δ, and what δ is. Knows no sound, no network and no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emobench.types import Floats
 
-from .config import RefinementConfig
+from .config import RefinementConfig, Step
 from .encoders import LEVELS
+
+REST = "neutral"
+RANK_TOLERANCE = 1e-3  # of the distances' covariance between emotions: eight means span seven dimensions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +29,12 @@ class Hyperplanes:
     offset: Floats  # (E,)
     scale: Floats  # (E,) distance from the median of the others to the median of the emotion: one τ
     target: Floats  # (E, LEVELS) median distance of the emotion's frames by level; the overall one where unseen
+    centre: Floats  # (E, LEVELS, E) mean distances to all planes of the frames of an emotion and level
+    spread: Floats  # (K, K) covariance of the means of emotions and levels
     accuracy: Floats  # (E,) balanced, cross-validated over clips
     margin: Floats  # (E,) half-width of the SVM's margin, 1/|w|
     cost: Floats  # (E,) the C that was chosen
+    frames: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # (E,) train frames; () in old checkpoints
 
     def distance(self, alpha: Floats, emotion: str) -> Floats:
         """(T, K) standardised α → (T,) signed distance to the emotion's hyperplane."""
@@ -36,11 +42,52 @@ class Hyperplanes:
         signed: Floats = alpha @ self.normal[row] + self.offset[row]
         return signed
 
-    def push(self, alpha: Floats, emotion: str, tau: Floats) -> Floats:
-        """(T, K) standardised α moved by (T,) τ along the emotion's normal; τ = 1 spans the two medians."""
-        row = self.emotions.index(emotion)
-        moved: Floats = alpha + tau[:, None] * self.scale[row] * self.normal[row]
+    def push(
+        self, alpha: Floats, emotion: str, tau: Floats, level: float = LEVELS, kind: Step = "normal",
+        causal: bool = False,
+    ) -> Floats:
+        """(T, K) standardised α of one clip moved by (T,) τ times its step towards an emotion at a level."""
+        moved: Floats = alpha + tau[:, None] * self.step(alpha, emotion, level, kind, causal)
         return moved
+
+    def step(self, alpha: Floats, emotion: str, level: float, kind: Step, causal: bool = False) -> Floats:
+        """(1, K), or (T, K) where causal: δ of one clip.
+
+        normal: along w_z, from the median of the others to the median of z, whatever α is. landing: along w_z, what
+        the clip's mean distance lacks to the median of z and level. joint: what its mean distances to all planes lack
+        to those of z and level, along the patterns. Causal: the mean runs over the frames so far.
+        """
+        row = self.emotions.index(emotion)
+        if kind == "normal":
+            whole: Floats = self.scale[row] * self.normal[row, None]
+            return whole
+        distances = alpha @ self.normal.T + self.offset
+        counts = np.arange(1, len(alpha) + 1, dtype=np.float32)[:, None]
+        mean = distances.cumsum(axis=0) / counts if causal else distances.mean(axis=0, keepdims=True)
+        if kind == "landing":
+            landing: Floats = (_at_level(self.target[row], level) - mean[:, row, None]) * self.normal[row]
+            return landing
+        step: Floats = (_at_level(self.centre[row], level) - mean) @ self.patterns()
+        return step
+
+    def rise(self, emotion: str, level: float) -> Floats:
+        """(1, K) the joint step from rest to an emotion at a level; rest is neutral, else the mean of the others."""
+        row = self.emotions.index(emotion)
+        others = [index for index in range(len(self.emotions)) if index != row]
+        rest = [self.emotions.index(REST)] if REST in self.emotions and emotion != REST else others
+        start = self.centre[rest].mean(axis=(0, 1))
+        step: Floats = (_at_level(self.centre[row], level) - start)[None] @ self.patterns()
+        return step
+
+    def patterns(self) -> Floats:
+        """(E, K) P = (W S Wᵀ)⁺ W S, S the spread: W·Pᵀ is the identity as far as S allows.
+
+        A normal tells emotions apart; it does not show one. Of all moves that change the distances, this one looks
+        most like a change between emotions (filter and pattern of a linear model: Haufe et al. 2014, NeuroImage 87:96).
+        """
+        told = self.normal @ self.spread
+        patterns: Floats = (np.linalg.pinv(told @ self.normal.T, rcond=RANK_TOLERANCE) @ told).astype(np.float32)
+        return patterns
 
     def cosines(self) -> Floats:
         """(E, E) cosines between the normals."""
@@ -57,6 +104,14 @@ class LabelledFrames:
     clip: NDArray[np.int64]  # (M,)
 
 
+def _at_level(by_level: Floats, level: float) -> Floats:
+    """(LEVELS, …) read at a fractional level 1..LEVELS."""
+    low = int(np.clip(np.floor(level), 1, LEVELS)) - 1
+    high, share = min(low + 1, LEVELS - 1), np.float32(np.clip(level - 1 - low, 0, 1))
+    between: Floats = by_level[low] + share * (by_level[high] - by_level[low])
+    return between
+
+
 def fit_hyperplanes(
     frames: LabelledFrames, is_mouth: NDArray[np.bool_], config: RefinementConfig, rng: np.random.Generator
 ) -> Hyperplanes | None:
@@ -67,11 +122,33 @@ def fit_hyperplanes(
     speech = _speech_subspace(frames, is_mouth, config.articulation_rank) if config.project_articulation else None
     rows = [_fit_one(frames, emotion, speech, config, rng) for emotion in emotions]
     columns = [np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)]
-    normal, offset, scale, target, accuracy, margin, cost = columns
+    normal, offset, scale, target, accuracy, margin, cost, count = columns
+    means = _class_means(frames, emotions)
     return Hyperplanes(
         emotions=emotions, normal=normal, offset=offset, scale=scale, target=target, accuracy=accuracy,
-        margin=margin, cost=cost,
+        margin=margin, cost=cost, frames=count,
+        centre=(means @ normal.T + offset).astype(np.float32), spread=_spread(means, speech).astype(np.float32),
     )
+
+
+def _class_means(frames: LabelledFrames, emotions: Sequence[str]) -> NDArray[np.float64]:
+    """(E, LEVELS, K) mean α by emotion and level; the emotion's own mean at levels it was not seen at."""
+    means = np.zeros((len(emotions), LEVELS, frames.alpha.shape[1]), np.float64)
+    for row, emotion in enumerate(emotions):
+        is_emotion = frames.emotion == emotion
+        for level in range(1, LEVELS + 1):
+            of_level = is_emotion & (frames.level == level)
+            chosen = of_level if of_level.any() else is_emotion
+            means[row, level - 1] = frames.alpha[chosen].mean(axis=0)
+    return means
+
+
+def _spread(means: NDArray[np.float64], speech: Floats | None) -> NDArray[np.float64]:
+    """(K, K) covariance of class means (E, LEVELS, K); with the speech subspace, of what lies outside it."""
+    classes = means.reshape(-1, means.shape[-1])
+    if speech is not None:
+        classes = classes - classes @ speech @ speech.T
+    return np.atleast_2d(np.cov(classes.T))
 
 
 def _fit_one(
@@ -96,7 +173,7 @@ def _fit_one(
         float(np.median(distance[of_level])) if (of_level := is_emotion & (frames.level == level)).any() else median
         for level in range(1, LEVELS + 1)
     ]
-    values = (normal, offset, max(scale, 1e-3), target, accuracy, 1 / length, cost)
+    values = (normal, offset, max(scale, 1e-3), target, accuracy, 1 / length, cost, is_emotion.sum())
     return tuple(np.asarray(value) for value in values)
 
 

@@ -11,16 +11,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from emobench.abilities import PlaneFacts
 from emobench.errors import InputError, UsageError
-from emobench.types import Camera, Clip, Context, Driving, Floats, HeadPose, Rendered
+from emobench.types import Camera, Clip, Context, Driving, Floats, HeadPose, Image, Rendered
 
-from ..radiance.portrait import Portrait, fit_portrait
+from ..radiance.portrait import Portrait, fit_portrait, sources_of
+from ..radiance.views import view_head
 from .background import BackgroundFit
 from .checkpoint import load_expression, save_expression
 from .clips import read_recordings
 from .config import EmoHeadConfig
 from .fitting import fit_expression
+from .hearing import TranscriptSource
+from .inspection import plane_facts, push
 from .model import Expression, ExpressionModel, Request
+from .sharing import SharedTrainings, shared_trainings
+
+VIEW_BACKGROUND = (232, 232, 230)
 
 
 class EmoHead:
@@ -31,6 +38,7 @@ class EmoHead:
         self._model: ExpressionModel | None = None
         self._portraits: dict[str, Portrait] = {}
         self._seconds: dict[str, float] = {}
+        self._transcript_source: TranscriptSource = "none"  # of the last render
 
     @property
     def model(self) -> ExpressionModel:
@@ -54,24 +62,32 @@ class EmoHead:
         filmed = sorted({clip.subject for clip in clips if clip.video is not None})
         if not filmed:
             raise InputError("No train clip has video, so there is no face to learn. Check the dataset's train split.")
-        if self.context.threads > 1:
-            self._fit_side_by_side(clips, filmed)
+        context = self.context
+        # looks for pretrained networks too: a missing one is told before hours of work
+        shared = shared_trainings(clips, self.config, context.seed, context.cache_dir, context.progress)
+        self._model = shared.expression(context.threads)
+        if self._model is None and context.threads > 1:
+            self._fit_side_by_side(clips, filmed, shared)
             return
-        progress = self.context.progress
-        recordings = read_recordings(clips, progress)
-        self._model = fit_expression(recordings, self.config, seed=self.context.seed, threads=1, progress=progress)
-        self._fit_portraits(clips, filmed, self.context)
+        if self._model is None:
+            recordings = read_recordings(clips, context.progress)
+            self._model = fit_expression(
+                recordings, self.config, seed=context.seed, threads=1, progress=context.progress, stage1=shared
+            )
+            shared.keep_expression(self._model)
+        self._fit_portraits(clips, filmed, context)
 
-    def _fit_side_by_side(self, clips: Sequence[Clip], filmed: Sequence[str]) -> None:
+    def _fit_side_by_side(self, clips: Sequence[Clip], filmed: Sequence[str], shared: SharedTrainings) -> None:
         context = self.context
         with tempfile.TemporaryDirectory(prefix="emohead-") as scratch:
-            running = BackgroundFit(clips, self.config, context.seed, Path(scratch) / "expression")
+            running = BackgroundFit(clips, self.config, context.seed, Path(scratch) / "expression", context.cache_dir)
             try:
                 self._fit_portraits(clips, filmed, replace(context, threads=context.threads - 1))
             except BaseException:
                 running.stop()
                 raise
             self._model = running.result(context.threads, context.progress)
+        shared.keep_expression(self._model)
 
     def _fit_portraits(self, clips: Sequence[Clip], filmed: Sequence[str], context: Context) -> None:
         self._portraits = {
@@ -86,6 +102,7 @@ class EmoHead:
             Request(
                 audio=driving.audio, transcript=driving.transcript, emotion=driving.emotion,
                 level=float(driving.intensity), subject=driving.subject, fps=driving.fps, n_frames=driving.n_frames,
+                push=driving.strength,
             )
         )
 
@@ -93,9 +110,12 @@ class EmoHead:
         """Exactly driving.n_frames frames. Tag, sound and subject are checked before the first one is asked for."""
         self._portrait(driving.subject)
         start = time.perf_counter()
-        alpha = self.express(driving).refined
+        expression = self.express(driving)
         self._seconds = {"audio": time.perf_counter() - start}
-        return self.render_alpha(driving.subject, alpha, driving.pose, driving.camera)
+        self._transcript_source = expression.transcript_source
+        for remark in expression.remarks:
+            self.context.progress.note(f"emohead: {driving.clip_id}: {remark}")
+        return self.render_alpha(driving.subject, expression.refined, driving.pose, driving.camera)
 
     def render_alpha(self, subject: str, alpha: Floats, pose: HeadPose, camera: Camera) -> Iterator[Rendered]:
         """Frames of given α (T, K) in the tracker's units; for τ sweeps and knock-outs."""
@@ -103,6 +123,19 @@ class EmoHead:
         for frame, row in zip(portrait.render(alpha, pose, camera), alpha, strict=True):
             self._seconds = self._seconds | dict(portrait.stage_seconds())
             yield Rendered(frame=frame.frame, alpha=row, head=frame.head)
+
+    def hyperplanes(self) -> PlaneFacts | None:
+        """What training found; None where it saw fewer than two emotions."""
+        return plane_facts(self.model)
+
+    def push(self, subject: str, alpha: Floats, emotion: str, level: float, tau: Floats) -> Floats:
+        """α (T, K) of a clip, in the tracker's units, moved by τ (T,) steps towards an emotion. Raises UsageError."""
+        return push(self.model, subject, alpha, emotion, level, tau)
+
+    def view(self, subject: str, alpha: Floats, pose: HeadPose, seen: HeadPose, camera: Camera) -> Iterator[Image]:
+        """The head alone as the camera of `seen` shows it, over nothing; slow, for pictures of novel views."""
+        for shot in view_head(self._portrait(subject), alpha, pose, seen, camera):
+            yield shot.over(VIEW_BACKGROUND)
 
     def save(self, path: Path) -> None:
         """The expression module, and the portraits as folders portrait-<subject>."""
@@ -122,10 +155,15 @@ class EmoHead:
         """Seconds of the last render: "audio", and the portrait's "field" and "composite"."""
         return dict(self._seconds)
 
+    def sources(self) -> Mapping[str, str]:
+        """What taught the portraits beside pixels and tracking, for provenance."""
+        return sources_of(self._portraits)
+
     def render_facts(self) -> Mapping[str, str]:
-        """What tells speeds apart: backend and torso of the portraits."""
+        """What tells speeds apart: backend and torso of the portraits; and where the last transcript came from."""
         portraits = list(self._portraits.values())
-        return portraits[0].facts() if portraits else {}
+        facts = portraits[0].facts() if portraits else {}
+        return {**facts, "transcript": self._transcript_source}
 
     def _portrait(self, subject: str) -> Portrait:
         if subject not in self._portraits:

@@ -14,8 +14,10 @@ from emobench.types import Floats
 from .config import EmoHeadConfig
 from .examples import Example, Scaling, collate, make_example
 from .features import STEP_HZ, speech_features
+from .hearing import Hearing, StateSizes, TranscriptSource
 from .hyperplanes import Hyperplanes
-from .network import ExpressionNetwork
+from .network import BUILTIN, ExpressionNetwork
+from .remarks import sound_remarks
 from .training import torch_threads
 
 CHUNK_FRAMES = 750  # attention costs T²; longer speech is predicted in overlapping chunks
@@ -23,7 +25,11 @@ CHUNK_FRAMES = 750  # attention costs T²; longer speech is predicted in overlap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be expressed. `level` may be fractional; `push` multiplies τ."""
+    """What is to be expressed. Levels may be fractional.
+
+    `told` is the emotion and level that α̃ is predicted for, None: the requested one. `push` is the intensity: how far
+    to go from the spoken face (told what is heard), or from rest, to the requested one; 1 arrives, more exaggerates.
+    """
 
     audio: Floats  # (N,) mono at SAMPLE_RATE_HZ
     transcript: str | None
@@ -33,6 +39,7 @@ class Request:
     fps: float
     n_frames: int
     push: float = 1.0
+    told: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +48,9 @@ class Expression:
 
     spoken: Floats  # (T, K) α̃
     refined: Floats  # (T, K) α̂
-    tau: Floats  # (T,) before the hyperplane's scale; 0 where there is no refinement
+    tau: Floats  # (T,) in steps, see Hyperplanes.step; 0 where there is no refinement
+    transcript_source: TranscriptSource = "none"  # of the words that were used
+    remarks: tuple[str, ...] = ()  # what is odd about the sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,22 +93,52 @@ class ExpressionModel:
     ) -> None:
         self.config, self.vocabulary, self.scaling = config, vocabulary, scaling
         self.network, self.hyperplanes, self.threads = network.eval(), hyperplanes, threads
+        self.hearing = Hearing(config)
         self.tau_quantiles: Mapping[str, tuple[float, ...]] = {}  # what training measured, see fitting.measure_tau
 
     def predict(self, request: Request) -> Expression:
         """Raises UsageError on an unknown tag, InputError on sound that cannot be used."""
         vocabulary, config = self.vocabulary, self.config
         subject = vocabulary.subject(request.subject)
+        self._level(request.emotion, request.level)  # refuses an unknown tag before any work
+        told, told_level = request.told or (request.emotion, request.level)
+        tag = vocabulary.tag(told)
+        features = speech_features(request.audio, config.audio)
+        with torch_threads(self.threads):
+            transcript = self.hearing.transcript(request.transcript, request.audio)
+            words, states = self.hearing.words(transcript.text), self.hearing.states(request.audio)
         example = make_example(
-            speech_features(request.audio, config.audio), self.scaling, request.n_frames, request.fps,
-            request.transcript if config.text.enabled else None, vocabulary.tag(request.emotion),
-            vocabulary.level(request.emotion, request.level), subject,
+            features, self.scaling, request.n_frames, request.fps, transcript.text, tag,
+            self._level(told, told_level), subject, words, states,
         )
-        spoken, tau = self._run(example)
-        tau = self._tau(tau) * np.float32(request.push)
-        refined = spoken if self.hyperplanes is None else self.hyperplanes.push(spoken, request.emotion, tau)
-        mean, scale = self.scaling.alpha_of(subject)
-        return Expression(spoken=spoken * scale + mean, refined=refined * scale + mean, tau=tau)
+        expression = self.expressed(*self._run(example), request)
+        return replace(expression, transcript_source=transcript.source, remarks=sound_remarks(features))
+
+    def expressed(self, spoken: Floats, tau: Floats, request: Request) -> Expression:
+        """What standardised α̃ (T, K) and FFN₂'s τ (T,) become for a request."""
+        tau = self._tau(tau)
+        refined = self._refine(spoken, tau, request)
+        mean, scale = self.scaling.alpha_of(self.vocabulary.subject(request.subject))
+        return Expression(
+            spoken=spoken * scale + mean, refined=refined * scale + mean, tau=tau * np.float32(request.push)
+        )
+
+    def _refine(self, spoken: Floats, tau: Floats, request: Request) -> Floats:
+        """α̂, standardised. The step to where α̃ already is, is nearly nothing: then intensity is the way from rest."""
+        planes, settings = self.hyperplanes, self.config.refinement
+        if planes is None or not settings.enabled:
+            return spoken
+        push, kind, is_causal = np.float32(request.push), settings.step, self.config.streaming.enabled
+        level = self._level(request.emotion, request.level)
+        if kind == "normal" or request.told is not None:
+            return planes.push(spoken, request.emotion, tau * push, level, kind, is_causal)
+        refined = planes.push(spoken, request.emotion, tau, level, kind, is_causal)
+        return refined if push == 1 else refined + (push - 1) * planes.rise(request.emotion, level)
+
+    def _level(self, emotion: str, wanted: float) -> float:
+        """The trained level that serves. Raises UsageError on an unknown tag."""
+        self.vocabulary.tag(emotion)
+        return self.vocabulary.level(emotion, wanted)
 
     def _tau(self, predicted: Floats) -> Floats:
         settings = self.config.refinement
@@ -111,7 +150,7 @@ class ExpressionModel:
 
     def _run(self, example: Example) -> tuple[Floats, Floats]:
         """Standardised α̃ (T, K) and τ (T,), chunk by chunk."""
-        margin = self._context_seconds()
+        margin = self.context_seconds()
         alphas, taus = [], []
         with torch_threads(self.threads), torch.inference_mode():
             for first in range(0, len(example), CHUNK_FRAMES):
@@ -123,10 +162,16 @@ class ExpressionModel:
                 taus.append(self.network.predict_tau(states)[0, chosen].numpy())
         return np.concatenate(alphas), np.concatenate(taus)
 
-    def _context_seconds(self) -> float:
-        """How far a frame of output can look: the convolutions' reach at both ends of the attention window."""
-        convolutions = 0.04 + 0.04 * (2.0 ** max(self.config.audio.blocks, 1))
-        return self.config.alignment.window_seconds + convolutions
+    def context_seconds(self) -> float:
+        """How far a frame of output can look: the convolutions' reach at both ends of the attention window.
+
+        Causal convolutions look twice as far, all of it back, less the lookahead.
+        """
+        config = self.config
+        convolutions = 0.04 + 0.04 * (2.0 ** max(config.audio.blocks, 1))
+        if config.streaming.enabled:
+            convolutions = 2 * convolutions + config.streaming.lookahead_seconds
+        return config.alignment.window_seconds + convolutions
 
 
 def _cut(example: Example, first: int, stop: int, margin_seconds: float) -> tuple[Example, int]:
@@ -135,11 +180,14 @@ def _cut(example: Example, first: int, stop: int, margin_seconds: float) -> tupl
     low = int(np.searchsorted(seconds, seconds[first] - margin_seconds))
     high = int(np.searchsorted(seconds, seconds[stop - 1] + margin_seconds, side="right"))
     reach = margin_seconds * STEP_HZ
-    start = max(int(example.positions[low] - reach), 0) // 2 * 2  # the strided convolution counts even steps
+    heard = min(float(example.positions[low]), len(example.features) - 1.0)  # the picture may outlast the sound
+    start = max(int(heard - reach), 0) // 2 * 2  # the strided convolution counts even steps
     end = max(int(example.positions[high - 1] + reach) + 2, start + 2)
+    states = None if example.states is None else example.states[start // 2 : (end + 1) // 2]
     part = replace(
         example,
         features=example.features[start:end],
+        states=states,
         positions=example.positions[low:high] - start,
         seconds=seconds[low:high],
         text_positions=example.text_positions[low:high],
@@ -147,7 +195,7 @@ def _cut(example: Example, first: int, stop: int, margin_seconds: float) -> tupl
     return part, first - low
 
 
-def make_network(config: EmoHeadConfig, vocabulary: Vocabulary) -> ExpressionNetwork:
-    """An untrained network that fits the vocabulary."""
-    sizes = len(vocabulary.emotions), len(vocabulary.subjects), len(vocabulary.alpha_names)
-    return ExpressionNetwork(config, *sizes)
+def make_network(config: EmoHeadConfig, vocabulary: Vocabulary, sizes: StateSizes = BUILTIN) -> ExpressionNetwork:
+    """An untrained network that fits the vocabulary and the widths of pretrained states."""
+    counts = len(vocabulary.emotions), len(vocabulary.subjects), len(vocabulary.alpha_names)
+    return ExpressionNetwork(config, *counts, sizes)

@@ -16,6 +16,7 @@ from .augment import augmented
 from .config import EmoHeadConfig
 from .examples import Example, Scaling, collate, collate_targets
 from .network import ExpressionNetwork
+from .pairing import Partners
 
 POOL_BATCHES = 6  # batches are cut from pools of this many, sorted by length
 
@@ -45,22 +46,23 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def train_expression(
-    network: ExpressionNetwork, examples: Sequence[Example], scaling: Scaling, is_mouth: Tensor, config: EmoHeadConfig,
-    rng: np.random.Generator, progress: Progress,
+    network: ExpressionNetwork, examples: Sequence[Example], partners: Partners, scaling: Scaling, is_mouth: Tensor,
+    config: EmoHeadConfig, rng: np.random.Generator, progress: Progress,
 ) -> float:
     """Train everything but FFN₂; returns the mean loss of the last tenth of the steps."""
-    training = config.training
+    training, total = config.training, config.training.steps_for(len(examples))
     weights = torch.where(is_mouth, training.mouth_weight, 1.0)
     parameters = [p for name, p in network.named_parameters() if not name.startswith("tau.")]
     optimiser = torch.optim.AdamW(
         parameters, training.learning_rate, weight_decay=training.weight_decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: learning_rate_share(i / training.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: learning_rate_share(i / total))
     losses = []
     network.train()
-    draws = draw_batches([len(e) for e in examples], training.batch_clips, training.steps, rng)
-    for chosen in progress.track(draws, "emohead: expression", total=training.steps):
-        batch = [augmented(examples[i], training, config.text, scaling, rng) for i in chosen]
+    draws = draw_batches([len(e) for e in examples], training.batch_clips, total, rng)
+    for chosen in progress.track(draws, "emohead: expression", total=total):
+        clips = [_cross(partners, i, training.crossed, rng) or examples[i] for i in chosen]
+        batch = [augmented(clip, training, config.text, scaling, rng) for clip in clips]
         target, mask = collate_targets(batch)
         predicted, _ = network(collate(batch))
         loss = regression_loss(predicted, target, mask, weights, training.velocity_weight)
@@ -72,6 +74,11 @@ def train_expression(
         losses.append(float(loss.detach()))
     network.eval()
     return float(np.mean(losses[-max(len(losses) // 10, 1) :]))
+
+
+def _cross(partners: Partners, index: int, share: float, rng: np.random.Generator) -> Example | None:
+    """By the toss of a coin, the clip's sound with the face of a partner; None: as it is."""
+    return partners.crossed(index, rng) if share and rng.uniform() < share else None
 
 
 def learning_rate_share(done: float) -> float:

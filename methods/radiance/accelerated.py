@@ -16,7 +16,7 @@ from torch import Tensor
 
 from emobench.types import Floats
 
-from . import fused, grid_kernels, plane_kernels, ray_kernels
+from . import fused, grid_kernels, plane_kernels, ray_kernels, table_kernels
 from .geometry import Rays
 from .layouts import PLANES, FrequencyLayout, GridLayout, Layout, PlaneLayout
 from .operations import (
@@ -123,8 +123,8 @@ class NumbaOperations:
         settings = np.array([targets.variance_weight, factor, np.exp(LOG_DENSITY_MAX)], points.dtype)
         loss = ray_kernels.ray_gradients(
             values.numpy(), ((samples.depths - samples.depth_origin) / DENSITY_UNIT_MM).numpy(), samples.counts,
-            _step(step_mm, values), targets.colour.numpy(), targets.background.numpy(), settings, weights.numpy(),
-            gradient.numpy(),
+            _step(step_mm, values), targets.colour.numpy(), targets.background.numpy(), targets.surfaces().numpy(),
+            settings, weights.numpy(), gradient.numpy(),
         )  # fmt: skip
         of_features, of_network = _decode_backward(features, hidden1, hidden2, gradient.T.contiguous(), layers)
         table_gradient.zero_()
@@ -137,7 +137,7 @@ class NumbaOperations:
     def blend(
         self, base: Tensor, expression: Tensor, conditions: Tensor, columns: tuple[int, int], tables: Tensor
     ) -> None:
-        grid_kernels.blend(base.numpy(), expression.numpy(), conditions.numpy(), *columns, tables.numpy())
+        table_kernels.blend(base.numpy(), expression.numpy(), conditions.numpy(), *columns, tables.numpy())
 
     def update_tables(
         self,
@@ -151,7 +151,7 @@ class NumbaOperations:
     ) -> None:
         numbers = np.array([rates.rate, rates.correction, rates.beta1, rates.beta2, rates.tiny], base.numpy().dtype)
         of_base, of_expression = moments
-        grid_kernels.adam_tables(
+        table_kernels.adam_tables(
             base.numpy(), of_base.first.numpy(), of_base.second.numpy(),
             expression.numpy(), of_expression.first.numpy(), of_expression.second.numpy(),
             gradients.numpy(), conditions.numpy(), numbers, *columns,

@@ -62,6 +62,7 @@ def save_parts(path: Path, parts: PortraitParts) -> None:
         "camera": [camera.focal_px, camera.cx_px, camera.cy_px, camera.width, camera.height],
         "condition": [condition.alpha_scale, condition.rotation_weight, condition.margin],
         "setbacks": [asdict(setback) for setback in parts.setbacks],
+        "sources": [list(pair) for pair in parts.sources],
     }
     with writing_folder(path) as folder:
         save_file(
@@ -120,6 +121,7 @@ def load_parts(path: Path) -> PortraitParts:
             ),
             losses=arrays["losses"],
             setbacks=tuple(Setback(**fields) for fields in facts["setbacks"]),
+            sources=tuple((str(name), str(source)) for name, source in facts.get("sources", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ValidationError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__

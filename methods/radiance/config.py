@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .image_config import ImageLossConfig
+
 FieldKind = Literal["blended", "hash", "triplane", "frequency"]
 PrecisionChoice = Literal["auto", "float32", "mixed"]
 
@@ -71,15 +73,24 @@ class RadianceConfig(BaseModel):
     samples_per_step: int = Field(32_768, ge=64, description="target of samples; rays per step adapt to it")
     max_rays: int = Field(16_384, ge=8, description="rays of one step at most")
     table_rate: float = Field(4e-2, gt=0, description="Adam learning rate of the tables")
-    network_rate: float = Field(1e-2, gt=0, description="Adam learning rate of the decoder")
+    network_rate: float = Field(2e-2, gt=0, description="Adam learning rate of the decoder")
     retries: int = Field(
         1, ge=0, le=8, description="times that a diverged training begins anew, each with halved rates"
     )
     final_rate: float = Field(0.03, gt=0, le=1, description="the cosine schedule ends at this share of the rates")
-    detail_share: float = Field(0.35, ge=0, lt=1, description="share of the rays in mouth and eye boxes")
+    detail_share: float = Field(0.25, ge=0, lt=1, description="share of the rays in mouth and eye boxes")
     depth_variance: float = Field(
         0.1, ge=0, description="weight of the variance of depth along rays at the last step; it rises from 0"
     )
+    silhouette: bool = Field(
+        True, description="the head against new random colours in every step, so that it must be as opaque as its mask "
+        "(L_shape); False: against black, which dark hair need not cover",
+    )  # fmt: skip
+    depth_weight: float = Field(
+        0.1, ge=0, description="of the squared deviation of the face's depth from the dataset's or the tracked mesh's "
+        "(L_shape), in units of 140 mm; without either there is none",
+    )  # fmt: skip
+    images: ImageLossConfig = Field(default_factory=ImageLossConfig, description="L_cord and identity preservation")
     cull_weight: float = Field(0.01, ge=0, lt=1, description="cells that never weigh more are emptied in training")
     settle_weight: float = Field(0.02, ge=0, lt=1, description="cells that weigh more are occupied in the end")
     settle_rays: int = Field(300_000, ge=0, description="rays of that last pass, over all frames together")

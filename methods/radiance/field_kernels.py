@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, uint32
 
 from .grid_kernels import PRIME_Y, PRIME_Z
-from .jit import OPTIONS
+from .jit import kernel
 from .lanes import (
     at_least,
     at_most,
@@ -35,32 +35,31 @@ QUAD = 4  # the decoder's widths are multiples of this
 
 
 @njit(inline="always")
-def _corners(x, y, z, side, dense, mask):
-    """Lanes of the rows of the eight corners of cells (x, y, z) in one level's table, x fastest."""
-    if dense:
-        a = x + side * (y + side * z)
-        b = a + side
-        c = a + side * side
-        d = c + side
-        return a, a + uint32(1), b, b + uint32(1), c, c + uint32(1), d, d + uint32(1)
-    x1 = x + uint32(1)
-    y0 = y * PRIME_Y
-    y1 = y0 + PRIME_Y
-    z0 = z * PRIME_Z
-    z1 = z0 + PRIME_Z
-    a = y0 ^ z0
-    b = y1 ^ z0
-    c = y0 ^ z1
-    d = y1 ^ z1
+def split_layers(weights, features, hidden):
+    """The decoder's matrices (inputs, outputs) and biases as views into its flat weights (W,), as Decoder.layers."""
+    first = (features + 1) * hidden
+    second = first + (hidden + 1) * hidden
     return (
-        (x ^ a) & mask, (x1 ^ a) & mask, (x ^ b) & mask, (x1 ^ b) & mask,
-        (x ^ c) & mask, (x1 ^ c) & mask, (x ^ d) & mask, (x1 ^ d) & mask,
+        weights[: features * hidden].reshape(features, hidden), weights[features * hidden : first],
+        weights[first : second - hidden].reshape(hidden, hidden), weights[second - hidden : second],
+        weights[second : second + 4 * hidden].reshape(hidden, 4), weights[second + 4 * hidden :],
     )  # fmt: skip
 
 
 @njit(inline="always")
-def _cells(points, m, stride, scale, side, dense, mask):
-    """Rows of the corners around sixteen points from m on, and their trilinear weights in the same order."""
+def _level(scale, dense, mask):
+    """Numbers that make one formula of both ways of indexing a level: factors of y and z, and bits of a row's index
+    from the corners' sum (dense levels, x fastest) and from their exclusive or (hashed ones)."""
+    side = uint32(scale) + uint32(1)
+    if dense:
+        return side, uint32(side * side), uint32(0xFFFFFFFF), uint32(0)
+    return PRIME_Y, PRIME_Z, uint32(0), mask
+
+
+@njit(inline="always")
+def _cells(points, m, stride, scale, level):
+    """Rows of the corners around sixteen points from m on, x fastest, and their trilinear weights in that order."""
+    across, along, of_sum, of_hash = level
     px = load(points, m) * scale
     py = load(points, stride + m) * scale
     pz = load(points, 2 * stride + m) * scale
@@ -69,51 +68,51 @@ def _cells(points, m, stride, scale, side, dense, mask):
     one = spread(points.dtype.type(1))
     gx, gy, gz = one - fx, one - fy, one - fz
     a, b, c, d = gy * gz, fy * gz, gy * fz, fy * fz
-    return _corners(x, y, z, side, dense, mask), (gx * a, fx * a, gx * b, fx * b, gx * c, fx * c, gx * d, fx * d)
+    x1, y0, z0 = x + uint32(1), y * across, z * along
+    y1, z1 = y0 + across, z0 + along
+    s0, s1, s2, s3 = y0 + z0, y1 + z0, y0 + z1, y1 + z1
+    h0, h1, h2, h3 = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
+    rows = (
+        ((x + s0) & of_sum) ^ ((x ^ h0) & of_hash), ((x1 + s0) & of_sum) ^ ((x1 ^ h0) & of_hash),
+        ((x + s1) & of_sum) ^ ((x ^ h1) & of_hash), ((x1 + s1) & of_sum) ^ ((x1 ^ h1) & of_hash),
+        ((x + s2) & of_sum) ^ ((x ^ h2) & of_hash), ((x1 + s2) & of_sum) ^ ((x1 ^ h2) & of_hash),
+        ((x + s3) & of_sum) ^ ((x ^ h3) & of_hash), ((x1 + s3) & of_sum) ^ ((x1 ^ h3) & of_hash),
+    )  # fmt: skip
+    return rows, (gx * a, fx * a, gx * b, fx * b, gx * c, fx * c, gx * d, fx * d)
 
 
-@njit(inline="always")
-def _encode_level(points, part, scale, side, dense, mask, features, row, count, stride):
-    """One level of encode_block; `dense` is a constant here, so that the loop has no branch."""
-    for m in range(0, count, 16):
-        i, w = _cells(points, m, stride, scale, side, dense, mask)
-        u, v = gather_pairs(part, i[0])
-        first, second = w[0] * u, w[0] * v
-        u, v = gather_pairs(part, i[1])
-        first, second = first + w[1] * u, second + w[1] * v
-        u, v = gather_pairs(part, i[2])
-        first, second = first + w[2] * u, second + w[2] * v
-        u, v = gather_pairs(part, i[3])
-        first, second = first + w[3] * u, second + w[3] * v
-        u, v = gather_pairs(part, i[4])
-        first, second = first + w[4] * u, second + w[4] * v
-        u, v = gather_pairs(part, i[5])
-        first, second = first + w[5] * u, second + w[5] * v
-        u, v = gather_pairs(part, i[6])
-        first, second = first + w[6] * u, second + w[6] * v
-        u, v = gather_pairs(part, i[7])
-        first, second = first + w[7] * u, second + w[7] * v
-        store(features, row * stride + m, first)
-        store(features, (row + 1) * stride + m, second)
-
-
-@njit(**OPTIONS)
+@kernel
 def encode_block(points, table, grid, features, count):
     """Trilinear hash-grid features: points (3 · stride,), table (E, 2), grid = (scales (L,), offsets (L + 1,),
     dense (L,), mask) as grid_kernels.encode takes them → features (2 · L · stride,)."""
     scales, offsets, dense, mask = grid
     stride = points.shape[0] // 3
-    for level in range(scales.shape[0]):
-        part = table[offsets[level] : offsets[level + 1]]
-        scale = scales[level]
-        side = uint32(scale) + uint32(1)
-        if dense[level]:
-            _encode_level(points, part, scale, side, True, mask, features, 2 * level, count, stride)
-        else:
-            _encode_level(points, part, scale, side, False, mask, features, 2 * level, count, stride)
+    for row in range(scales.shape[0]):
+        part, scale = table[offsets[row] : offsets[row + 1]], scales[row]
+        level = _level(scale, dense[row], mask)
+        for m in range(0, count, 16):
+            i, w = _cells(points, m, stride, scale, level)
+            u, v = gather_pairs(part, i[0])
+            first, second = w[0] * u, w[0] * v
+            u, v = gather_pairs(part, i[1])
+            first, second = first + w[1] * u, second + w[1] * v
+            u, v = gather_pairs(part, i[2])
+            first, second = first + w[2] * u, second + w[2] * v
+            u, v = gather_pairs(part, i[3])
+            first, second = first + w[3] * u, second + w[3] * v
+            u, v = gather_pairs(part, i[4])
+            first, second = first + w[4] * u, second + w[4] * v
+            u, v = gather_pairs(part, i[5])
+            first, second = first + w[5] * u, second + w[5] * v
+            u, v = gather_pairs(part, i[6])
+            first, second = first + w[6] * u, second + w[6] * v
+            u, v = gather_pairs(part, i[7])
+            first, second = first + w[7] * u, second + w[7] * v
+            store(features, 2 * row * stride + m, first)
+            store(features, (2 * row + 1) * stride + m, second)
 
 
-@njit(**OPTIONS)
+@kernel
 def dense_layer(source, weights, bias, out, least, count):
     """out (J · stride,) = source (K · stride,) through weights (K, J) and bias (J,), at least `least`: 0 makes
     it a ReLU, −inf nothing."""
@@ -147,10 +146,10 @@ def dense_layer(source, weights, bias, out, least, count):
             store(out, at + 3 * stride + 16, b3)
 
 
-@njit(**OPTIONS)
+@kernel
 def decode_block(features, layers, hidden1, hidden2, raw, count):
     """features (F · stride,) → both hidden layers (H · stride,) after ReLU and raw outputs (4 · stride,); layers as
-    Decoder.layers gives them."""
+    split_layers gives them."""
     w1, b1, w2, b2, w3, b3 = layers
     zero = raw.dtype.type(0)
     dense_layer(features, w1, b1, hidden1, zero, count)
@@ -158,7 +157,7 @@ def decode_block(features, layers, hidden1, hidden2, raw, count):
     dense_layer(hidden2, w3, b3, raw, raw.dtype.type(-np.inf), count)
 
 
-@njit(**OPTIONS)
+@kernel
 def activate_block(raw, values, most, count):
     """Raw outputs (4 · stride,) → density, red, green, blue (4, stride); `most`: largest raw density before exp."""
     one, minus = spread(raw.dtype.type(1)), raw.dtype.type(-1)
@@ -169,7 +168,7 @@ def activate_block(raw, values, most, count):
             store(flat, c * stride + m, one / (one + exponential(load(raw, c * stride + m) * minus)))
 
 
-@njit(**OPTIONS)
+@kernel
 def layer_gradients(source, gradient, of_weights, of_bias, count):
     """Adds to of_weights (K, J) and of_bias (J,) what gradient (J · stride,) of a layer's outputs means for them, its
     inputs having been source (K · stride,). Padding must be zero in gradient."""
@@ -200,7 +199,7 @@ def layer_gradients(source, gradient, of_weights, of_bias, count):
             of_weights[k + 3, j + 1] += total(b3)
 
 
-@njit(**OPTIONS)
+@kernel
 def gate(hidden, gradient, rows, count):
     """Gradients behind a ReLU → before it: gradient (rows · stride,) becomes 0 where hidden is."""
     zero, stride = hidden.dtype.type(0), hidden.shape[0] // rows
@@ -209,32 +208,23 @@ def gate(hidden, gradient, rows, count):
             store(gradient, m, where_above(load(hidden, m), zero, load(gradient, m)))
 
 
-@njit(inline="always")
-def _scatter_level(points, part, scale, side, dense, mask, of_features, row, count, stride):
-    for m in range(0, count, 16):
-        i, w = _cells(points, m, stride, scale, side, dense, mask)
-        u, v = load(of_features, row * stride + m), load(of_features, (row + 1) * stride + m)
-        scatter_pairs(part, i[0], w[0] * u, w[0] * v)
-        scatter_pairs(part, i[1], w[1] * u, w[1] * v)
-        scatter_pairs(part, i[2], w[2] * u, w[2] * v)
-        scatter_pairs(part, i[3], w[3] * u, w[3] * v)
-        scatter_pairs(part, i[4], w[4] * u, w[4] * v)
-        scatter_pairs(part, i[5], w[5] * u, w[5] * v)
-        scatter_pairs(part, i[6], w[6] * u, w[6] * v)
-        scatter_pairs(part, i[7], w[7] * u, w[7] * v)
-
-
-@njit(**OPTIONS)
+@kernel
 def scatter_block(points, grid, of_features, table_gradient, count):
     """Adds to table_gradient (E, 2) what of_features (2 · L · stride,), zero in the padding, sends back through
     encode_block."""
     scales, offsets, dense, mask = grid
     stride = points.shape[0] // 3
-    for level in range(scales.shape[0]):  # one level at a time: its slice of the table stays in L2
-        part = table_gradient[offsets[level] : offsets[level + 1]]
-        scale = scales[level]
-        side = uint32(scale) + uint32(1)
-        if dense[level]:
-            _scatter_level(points, part, scale, side, True, mask, of_features, 2 * level, count, stride)
-        else:
-            _scatter_level(points, part, scale, side, False, mask, of_features, 2 * level, count, stride)
+    for row in range(scales.shape[0]):  # one level at a time: its slice of the table stays in L2
+        part, scale = table_gradient[offsets[row] : offsets[row + 1]], scales[row]
+        level = _level(scale, dense[row], mask)
+        for m in range(0, count, 16):
+            i, w = _cells(points, m, stride, scale, level)
+            u, v = load(of_features, 2 * row * stride + m), load(of_features, (2 * row + 1) * stride + m)
+            scatter_pairs(part, i[0], w[0] * u, w[0] * v)
+            scatter_pairs(part, i[1], w[1] * u, w[1] * v)
+            scatter_pairs(part, i[2], w[2] * u, w[2] * v)
+            scatter_pairs(part, i[3], w[3] * u, w[3] * v)
+            scatter_pairs(part, i[4], w[4] * u, w[4] * v)
+            scatter_pairs(part, i[5], w[5] * u, w[5] * v)
+            scatter_pairs(part, i[6], w[6] * u, w[6] * v)
+            scatter_pairs(part, i[7], w[7] * u, w[7] * v)

@@ -19,7 +19,7 @@ from .geometry import Box
 
 RING = 3 / 128  # width of the ring of background around the head that is trained too, in image widths
 MOUTH, RIGHT_EYE, LEFT_EYE = slice(48, 68), slice(36, 42), slice(42, 48)  # iBUG-68
-Number = TypeVar("Number", np.int32, np.int64, np.uint8)
+Number = TypeVar("Number", np.int32, np.int64, np.uint8, np.uint16)
 DETAILS = ((MOUTH, 0.25), (RIGHT_EYE, 0.15), (LEFT_EYE, 0.15))  # landmarks, margin in inter-ocular distances
 
 
@@ -30,6 +30,9 @@ class Footage:
     name: str
     track: Track
     layers: Layers
+    emotion: str | None = None  # the clip's tag
+    depth: NDArray[np.uint16] | None = None  # (T, H, W) see emobench.face.surfaces; None where nobody knows
+    depth_source: str = ""  # who measured it, for provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,11 @@ class HeadFrames:
     coverage: NDArray[np.uint8]  # (M,)
     detail_starts: NDArray[np.int64]  # (F + 1,)
     detail: NDArray[np.int64]  # indices into the packed arrays: mouth and eyes
+    landmarks: Floats  # (F, 68, 2) px
+    emotions: tuple[str | None, ...]  # F tags
+    depth: NDArray[np.uint16]  # (M,) of the face, 0.1 mm along the optical axis, 0 = unknown; (0,) where all are
+    parsing: str  # who parsed the frames, for provenance
+    depth_source: str  # who measured depth; "" where it is unknown
 
     def __len__(self) -> int:
         return len(self.alpha)
@@ -96,6 +104,9 @@ def pack_footage(footage: Iterator[Footage]) -> tuple[HeadFrames, BackFrames]:
         candidates = dilate(clip.layers.head_alpha > 0, max(2, round(RING * camera.width)))
         for frame in np.flatnonzero(usable):
             _pack_frame(clip, int(frame), candidates[frame], heads)
+        heads.emotions += [clip.emotion] * int(usable.sum())
+        heads.parsing.add(clip.layers.source)
+        heads.surfaces.add(clip.depth_source if clip.depth is not None else "")
         tracks.append(clip.track)
         kept.append(usable)
         backs.append(clip.layers.back_rgb[usable])
@@ -129,6 +140,10 @@ class _Packed:
     colour: list[NDArray[np.uint8]] = field(default_factory=list)
     coverage: list[NDArray[np.uint8]] = field(default_factory=list)
     detail: list[NDArray[np.int64]] = field(default_factory=list)  # indices into all packed pixels
+    depth: list[NDArray[np.uint16] | None] = field(default_factory=list)
+    emotions: list[str | None] = field(default_factory=list)
+    parsing: set[str] = field(default_factory=set)
+    surfaces: set[str] = field(default_factory=set)
     count: int = 0  # packed pixels
 
 
@@ -139,6 +154,11 @@ def _pack_frame(clip: Footage, frame: int, candidates: NDArray[np.bool_], packed
     packed.colour.append(clip.layers.head_rgb[frame].reshape(-1, 3)[pixel])
     packed.coverage.append(clip.layers.head_alpha[frame].reshape(-1)[pixel])
     packed.detail.append(np.flatnonzero(boxes.reshape(-1)[pixel]) + packed.count)
+    depth = None
+    if clip.depth is not None:
+        known = inside_outline(clip.track.landmarks[frame], candidates.shape) & (clip.layers.head_alpha[frame] == 255)
+        depth = np.where(known, clip.depth[frame], 0).reshape(-1)[pixel].astype(np.uint16)
+    packed.depth.append(depth)
     packed.count += len(pixel)
 
 
@@ -147,6 +167,13 @@ def _taken(parts: list[NDArray[Number]]) -> NDArray[Number]:
     whole = np.concatenate(parts)
     parts.clear()
     return whole
+
+
+def _depths(parts: list[NDArray[np.uint16] | None], counts: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """All parts as one array, 0 for frames (counts[f] pixels) without; nothing where nothing is known."""
+    if not any(part is not None and part.any() for part in parts):
+        return np.zeros(0, np.uint16)
+    return _taken([np.zeros(n, np.uint16) if part is None else part for part, n in zip(parts, counts, strict=True)])
 
 
 def _detail_boxes(landmarks: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -158,6 +185,16 @@ def _detail_boxes(landmarks: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_
         high = np.ceil(landmarks[part].max(0) + margin * apart).clip(0).astype(int)
         inside[low[1] : high[1], low[0] : high[0]] = True
     return inside
+
+
+def inside_outline(landmarks: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W): the convex outline of 68 landmarks (x, y), brows to chin."""
+    import cv2
+
+    mask = np.zeros(shape, np.uint8)
+    outline = cv2.convexHull(landmarks.astype(np.float32))
+    cv2.fillConvexPoly(mask, np.rint(outline - 0.5).astype(np.int32), 1)
+    return mask.astype(bool)
 
 
 def _check_same_subject(clip: Footage, first: Track) -> None:
@@ -190,4 +227,9 @@ def _join(tracks: list[Track], kept: list[NDArray[np.bool_]], heads: _Packed) ->
         coverage=_taken(heads.coverage),
         detail_starts=detail_starts,
         detail=_taken(heads.detail),
+        landmarks=np.concatenate([t.landmarks[k] for t, k in zip(tracks, kept, strict=True)]),
+        emotions=tuple(heads.emotions),
+        depth=_depths(heads.depth, np.diff(starts)),
+        parsing=", ".join(sorted(heads.parsing)),
+        depth_source=", ".join(sorted(heads.surfaces - {""})),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emobench.errors import InputError
 from emobench.face.layer_frames import iterate_layers
+from emobench.face.surfaces import DepthMap, iterate_depth, surface_source
 from emobench.face.tracks import load_track
 from emobench.media import iterate_video
 from emobench.types import Clip, HeadPose, Layers, Track
@@ -22,7 +23,7 @@ from .footage import Footage
 
 # Of a packed frame, for each of its pixels: 4 of the backdrop, 8 where the head and its ring are (half of the frame),
 # 8 more in mouth and eyes. Measured on puppet's short and long hair: 8.2 and 9.2
-# a pixel in all.
+# a pixel in all; depth, where it is known, adds 2 more for the head and its ring.
 PIXEL_BYTES = 12
 PART_BYTES = 200_000_000  # of decoded frames and layers held at once, ten bytes a pixel
 
@@ -89,29 +90,41 @@ def _track(clip: Clip) -> Track:
 def _parts(clip: Clip, video: Path, track: Track, chosen: NDArray[np.int64]) -> Iterator[Footage]:
     wanted, first = set(chosen.tolist()), 0
     part: list[Layers] = []
+    depths: list[DepthMap | None] = []
     size = max(1, PART_BYTES // (10 * track.camera.width * track.camera.height))
     layers = iterate_layers(clip.extras["layers"], (frame for _, frame in iterate_video(video)))
+    surface = iterate_depth(clip, wanted, track.camera.height, track.camera.width)
     count = 0
     for index, layer in enumerate(layers):
         count += 1
+        depth = next(surface, None)
         if index not in wanted:
             continue
         part.append(layer)
+        depths.append(depth)
         if len(part) == size:
-            yield _joined(clip, track, chosen[first : first + size], part)
-            part, first = [], first + size
+            yield _joined(clip, track, chosen[first : first + size], part, depths)
+            part, depths, first = [], [], first + size
     if count != len(track.alpha):
         raise InputError(
             f"{clip.extras['track']} tracks {len(track.alpha)} frames, {video} has {count}. Prepare the dataset again."
         )
     if part:
-        yield _joined(clip, track, chosen[first:], part)
+        yield _joined(clip, track, chosen[first:], part, depths)
 
 
-def _joined(clip: Clip, track: Track, frames: NDArray[np.int64], part: list[Layers]) -> Footage:
+def _joined(
+    clip: Clip, track: Track, frames: NDArray[np.int64], part: list[Layers], depths: list[DepthMap | None]
+) -> Footage:
+    known = [depth for depth in depths if depth is not None]
+    if known and len(known) < len(depths):
+        raise InputError(f"Clip {clip.id}: its depth has fewer frames than its video. Prepare the dataset again.")
     pose = HeadPose(rotation=track.pose.rotation[frames], translation=track.pose.translation[frames])
     return Footage(
         name=clip.id,
+        emotion=clip.emotion,
+        depth=np.stack(known) if known else None,
+        depth_source=(surface_source(clip) or "") if known else "",
         track=replace(
             track, alpha=track.alpha[frames], pose=pose, landmarks=track.landmarks[frames], valid=track.valid[frames]
         ),

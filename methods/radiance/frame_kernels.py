@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit, uint32
 
-from .field_kernels import ROUND, decode_block, encode_block
-from .jit import OPTIONS
+from .field_kernels import ROUND, decode_block, encode_block, split_layers
+from .jit import kernel
 from .lanes import (
     at_least,
     at_most,
@@ -38,7 +38,7 @@ POOL = 128  # rays under way at once, one sample each: their activations stay in
 NEAR, HOP, PLACE, LAST, WALK = 3, 4, 5, 6, 7
 
 
-@njit(**OPTIONS)
+@kernel
 def first_samples(origin, directions, order, skip, step, starts):
     """Where every ray begins: starts (4, ≥ R), rows NEAR … LAST of the ray at each place of `order`, whose PLACE is its
     first sample and lies beyond LAST where it has none.
@@ -55,8 +55,9 @@ def first_samples(origin, directions, order, skip, step, starts):
         rays = order[first : first + GROUP]
         low, high = _group_interval(origin, directions, rays, skip, step[0])
         if high <= low:
-            starts[PLACE - NEAR, first : first + rays.shape[0]] = 0
-            starts[LAST - NEAR, first : first + rays.shape[0]] = -1
+            for q in range(rays.shape[0]):
+                starts[PLACE - NEAR, first + q] = 0
+                starts[LAST - NEAR, first + q] = -1
             continue
         for q in range(rays.shape[0]):
             r = rays[q]
@@ -71,11 +72,11 @@ def first_samples(origin, directions, order, skip, step, starts):
         walks[LAST * GROUP + rays.shape[0] : (LAST + 1) * GROUP] = -1
         _advance(origin, cells, skip.shape[0], step[0], walks, points, points.shape[0] // 3)
         for row in range(4):
-            source = walks[(NEAR + row) * GROUP : (NEAR + row) * GROUP + rays.shape[0]]
-            starts[row, first : first + rays.shape[0]] = source
+            for q in range(rays.shape[0]):
+                starts[row, first + q] = walks[(NEAR + row) * GROUP + q]
 
 
-@njit(**OPTIONS)
+@kernel
 def _group_interval(origin, directions, rays, skip, step):
     """Depths (mm) before and after which none of the rays meets an occupied cell; the end is not after the start where
     none does."""
@@ -101,7 +102,7 @@ def _group_interval(origin, directions, rays, skip, step):
     return near, _walk(origin, middle, skip, far, near, number(-1), speed, spreading, step)
 
 
-@njit(**OPTIONS)
+@kernel
 def _walk(origin, middle, skip, depth, end, sign, speed, spreading, step):
     """The depth from `depth` towards `end` (sign says where that is) up to which the cone is empty."""
     number = middle.dtype.type
@@ -120,19 +121,20 @@ def _walk(origin, middle, skip, depth, end, sign, speed, spreading, step):
     return depth
 
 
-@njit(**OPTIONS)
+@kernel
 def render_rays(
-    origin, directions, order, starts, skip, step, limit, stop, table, grid, layers, sums, through,
+    origin, directions, order, starts, skip, step, limit, stop, table, grid, network, hidden, sums, through,
 ):  # fmt: skip
     """Emission–absorption (Max 1995) along rays, each until less than `stop` light is left or `limit` samples.
 
     starts: what first_samples gave. Samples lie where ray_kernels.march puts them at jitter ½. step (3,): of depth, mm,
-    the same in the density's inverse unit, and the largest raw density before exp. Written: sums (R, 3) = Σ wᵢcᵢ, light
+    the same in the density's inverse unit, and the largest raw density before exp; table, grid, network and hidden as
+    in step_kernels.frame_gradients. Written: sums (R, 3) = Σ wᵢcᵢ, light
     left through (R,). Returns how many samples were evaluated.
     """
     dtype = directions.dtype
     number = dtype.type
-    hidden = layers[1].shape[0]
+    layers = split_layers(network, 2 * grid[0].shape[0], hidden)
     points, features = np.zeros(3 * POOL, dtype), np.empty(layers[0].shape[0] * POOL, dtype)
     hidden1, hidden2, raw = np.empty(hidden * POOL, dtype), np.empty(hidden * POOL, dtype), np.empty(4 * POOL, dtype)
     seen = np.zeros(4 * POOL, dtype)  # of every ray under way: colour sums and light left
@@ -182,7 +184,7 @@ def render_rays(
         _composite(raw, seen, walks, step, stop, count)
 
 
-@njit(**OPTIONS)
+@kernel
 def _advance(origin, cells, across, step, walks, points, live):
     """Every ray under way to its next occupied cell, sixteen at a time; those that meet none end beyond LAST."""
     number = walks.dtype.type
@@ -217,7 +219,7 @@ def _finish(r, seen, sums, through, q):
     through[r] = seen[3 * POOL + q]
 
 
-@njit(**OPTIONS)
+@kernel
 def _open(origin, directions, order, starts, step, taken, sums, through, ray, walks, points, q):
     """Puts the next ray that has a sample into slot q; those before it are written as empty. Returns how many rays
     have been taken from `order`; LAST is −1 where there was none."""
@@ -242,7 +244,7 @@ def _open(origin, directions, order, starts, step, taken, sums, through, ray, wa
     return taken
 
 
-@njit(**OPTIONS)
+@kernel
 def _composite(raw, seen, walks, step, stop, count):
     """The next sample of every ray: raw outputs (4 · POOL,) into colour sums and light left (4 · POOL,); rays with no
     more light than `stop` end."""

@@ -5,6 +5,7 @@ For 3D hash grids with the usual decoder (`fits`); other fields go through accel
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -48,18 +49,22 @@ def render(
     sums, through = np.empty((count, 3), dtype), np.empty(count, dtype)
     frame_kernels.render_rays(
         rays.origin, rays.directions, order, starts, skip, step, limit, dtype.type(stop),
-        table.view(-1, 2).numpy(), grid_arrays(layout, dtype.str), layer_arrays(decoder), sums, through,
+        pairs(table), grid_arrays(layout, dtype.str), decoder.weights.numpy(), decoder.hidden, sums, through,
     )  # fmt: skip
     return sums, 1 - through
 
 
 def evaluate(points: Tensor, table: Tensor, decoder: Decoder, layout: GridLayout) -> tuple[Tensor, Tensor]:
     """As Operations.evaluate."""
-    places = points.numpy()
-    values = np.empty((4, len(places)), places.dtype)
-    step_kernels.evaluate_points(
-        places, table.view(-1, 2).numpy(), grid_arrays(layout, places.dtype.str), layer_arrays(decoder),
-        places.dtype.type(LOG_DENSITY_MAX), values,
+    places, network = points.numpy(), decoder.weights.numpy()
+    count, dtype = len(places), places.dtype
+    values = np.empty((4, count), dtype)
+    parts = np.diff(np.append(np.arange(0, count, step_kernels.BLOCK, dtype=np.int32), np.int32(count)))
+    unread, nothing = np.empty((0, 3), dtype), np.empty(0, dtype)
+    settings = np.array([0, 0, 0, LOG_DENSITY_MAX, 0, 0, 0], dtype)
+    step_kernels.frame_gradients(
+        places, nothing, parts, unread, unread, unread, settings, pairs(table), grid_arrays(layout, dtype.str),
+        network, decoder.hidden, np.empty_like(network), nothing, pairs(table)[:0], values,
     )  # fmt: skip
     return torch.from_numpy(values[0]), torch.from_numpy(values[1:]).T
 
@@ -74,18 +79,24 @@ def frame_loss(
     table_gradient: Tensor,
 ) -> FrameLoss:
     """As Operations.frame_loss."""
-    points = samples.points.numpy()
-    weights, network = torch.empty_like(samples.depths), torch.zeros_like(decoder.weights)
-    factor = targets.factor / max(1, len(samples.counts))
-    settings = np.array([targets.variance_weight, factor, np.exp(LOG_DENSITY_MAX), LOG_DENSITY_MAX], points.dtype)
-    loss = step_kernels.frame_gradients(
-        points, ((samples.depths - samples.depth_origin) / DENSITY_UNIT_MM).numpy(), samples.counts,
-        np.array([step_mm / DENSITY_UNIT_MM], points.dtype), targets.colour.numpy(), targets.background.numpy(),
-        settings, table.view(-1, 2).numpy(), grid_arrays(layout, points.dtype.str), layer_arrays(decoder),
-        tuple(layer.numpy() for layer in decoder.layers(network)), weights.numpy(),
-        table_gradient.view(-1, 2).numpy(),
+    points, network = samples.points.numpy(), decoder.weights.numpy()
+    dtype = points.dtype
+    # arrays, not tensors: every call into torch gives the interpreter away, for which the other threads wait
+    weights, of_network = np.empty(len(points), dtype), np.empty_like(network)
+    settings = np.array(
+        [
+            targets.variance_weight, targets.factor / max(1, len(samples.counts)), math.exp(LOG_DENSITY_MAX),
+            LOG_DENSITY_MAX, step_mm / DENSITY_UNIT_MM, samples.depth_origin, 1 / DENSITY_UNIT_MM,
+        ],
+        dtype,
     )  # fmt: skip
-    return FrameLoss(loss=float(loss), network=network, weights=weights)
+    surface = np.zeros((len(samples.counts), 2), dtype) if targets.surface is None else targets.surface.numpy()
+    loss = step_kernels.frame_gradients(
+        points, samples.depths.numpy(), samples.counts, targets.colour.numpy(), targets.background.numpy(), surface,
+        settings, pairs(table), grid_arrays(layout, dtype.str), network, decoder.hidden, of_network, weights,
+        pairs(table_gradient), np.empty((4, 0), dtype),
+    )  # fmt: skip
+    return FrameLoss(loss=float(loss), network=torch.from_numpy(of_network), weights=torch.from_numpy(weights))
 
 
 @lru_cache(maxsize=8)
@@ -111,6 +122,6 @@ def grid_arrays(layout: GridLayout, dtype: str) -> tuple[Any, Any, Any, Any]:
     )
 
 
-def layer_arrays(decoder: Decoder) -> tuple[Any, ...]:
-    """The decoder's matrices and biases as arrays."""
-    return tuple(layer.numpy() for layer in decoder.layers())
+def pairs(table: Tensor) -> NDArray[Any]:
+    """A flat table (P,) as rows (P / 2, 2)."""
+    return table.numpy().reshape(-1, 2)

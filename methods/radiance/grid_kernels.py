@@ -1,4 +1,4 @@
-"""Numba kernels of the hash grid: encoding and its gradient, blended tables and their Adam step.
+"""Numba kernels of the hash grid: encoding and its gradient.
 
 Knows arrays only. Generic in the float type of the arrays; literals are cast so that float32 stays float32.
 """
@@ -8,12 +8,10 @@ Knows arrays only. Generic in the float type of the arrays; literals are cast so
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit, uint32
 
-from .jit import OPTIONS
+from .jit import kernel
 
 PRIME_Y = np.uint32(2654435761)  # Müller et al. 2022, eq. 4
 PRIME_Z = np.uint32(805459861)
@@ -54,7 +52,7 @@ def _weights(fx, fy, fz, one):
     return gx * a, fx * a, gx * b, fx * b, gx * c, fx * c, gx * d, fx * d
 
 
-@njit(**OPTIONS)
+@kernel
 def encode(points, table, scales, offsets, dense, mask, features):
     """Trilinear hash-grid features: points (M, 3) in [0, 1), table (E, 2), scales (L,) = resolution of each level in
     the table's float type, offsets (L + 1,), dense (L,) bool → features (M, 2·L)."""
@@ -83,7 +81,7 @@ def encode(points, table, scales, offsets, dense, mask, features):
                     )  # fmt: skip
 
 
-@njit(**OPTIONS)
+@kernel
 def encode_backward(points, scales, offsets, dense, mask, grad_features, grad_table):
     """Adds to grad_table (E, 2) what grad_features (M, 2·L) sends back through `encode`."""
     one = points.dtype.type(1)
@@ -111,63 +109,3 @@ def encode_backward(points, scales, offsets, dense, mask, grad_features, grad_ta
                 part[i[5], f] += g * w[5]
                 part[i[6], f] += g * w[6]
                 part[i[7], f] += g * w[7]
-
-
-@njit(inline="always")
-def _add_scaled(total, amount, values):
-    for p in range(total.shape[0]):
-        total[p] += amount * values[p]
-
-
-@njit(inline="always")
-def _adam(value, first, second, grad, rates):
-    """Kingma & Ba 2015, algorithm 1, in place; rates as in adam_tables."""
-    rate, correction, beta1, beta2, tiny = rates[0], rates[1], rates[2], rates[3], rates[4]
-    rest1 = rates.dtype.type(1) - beta1
-    rest2 = rates.dtype.type(1) - beta2
-    for p in range(value.shape[0]):
-        m = beta1 * first[p] + rest1 * grad[p]
-        v = beta2 * second[p] + rest2 * grad[p] * grad[p]
-        first[p] = m
-        second[p] = v
-        value[p] -= rate * m / (math.sqrt(v * correction) + tiny)
-
-
-@njit(**OPTIONS)
-def blend(base, expression, conditions, start, stop, tables):
-    """tables (N, P)[:, start:stop] = base (P,) + conditions (N, K) @ expression (K, Q); beyond Q the base alone."""
-    for low in range(start, stop, 1024):  # a block of `tables` stays in L1 while all K rows are added
-        high = min(stop, low + 1024)
-        blended = max(low, min(high, expression.shape[1]))
-        for n in range(conditions.shape[0]):
-            tables[n, low:high] = base[low:high]
-            for k in range(expression.shape[0]):
-                _add_scaled(tables[n, low:blended], conditions[n, k], expression[k, low:blended])
-
-
-@njit(**OPTIONS)
-def adam_tables(
-    base, base_first, base_second, expression, expression_first, expression_second,
-    grads, conditions, rates, start, stop,
-):  # fmt: skip
-    """One Adam step on base[start:stop] and expression[:, start:stop] from the gradients of the blended tables,
-    grads (N, P): ∂base = Σₙ grads, ∂expression[k] = Σₙ conditions[n, k]·grads, which is never stored.
-
-    rates (5,): learning rate / (1 − β₁ᵗ), 1 / (1 − β₂ᵗ), β₁, β₂, ε.
-    """
-    one = rates.dtype.type(1)
-    grad = np.empty(512, base.dtype)
-    for low in range(start, stop, 512):
-        high = min(stop, low + 512)
-        part = grad[: high - low]
-        part[:] = 0
-        for n in range(grads.shape[0]):
-            _add_scaled(part, one, grads[n, low:high])
-        _adam(base[low:high], base_first[low:high], base_second[low:high], part, rates)
-        high = max(low, min(high, expression.shape[1]))
-        part = grad[: high - low]
-        for k in range(expression.shape[0]):
-            part[:] = 0
-            for n in range(grads.shape[0]):
-                _add_scaled(part, conditions[n, k], grads[n, low:high])
-            _adam(expression[k, low:high], expression_first[k, low:high], expression_second[k, low:high], part, rates)

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic
-from numba.extending import models, overload, register_model
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 intrinsic: Any = _intrinsic  # what it returns takes no `typing` argument, which its annotations do not say
 LANES = 16
@@ -107,26 +107,28 @@ def spread(typing, value):
 def _arithmetic(python_operator, of_floats: str, of_integers: str) -> None:
     """Let a Python operator act on lanes, lane by lane; a number on one side goes to all lanes."""
 
-    @intrinsic
-    def act(typing, left, right):
-        lanes = left if isinstance(left, Lanes) else right
+    @type_callable(python_operator)
+    def _(context):
+        def result(left, right):
+            if isinstance(left, Lanes) or isinstance(right, Lanes):
+                return left if isinstance(left, Lanes) else right
+            return None
 
-        def generate(context, builder, signature, arguments):
-            pair = [
-                _as_lanes(context, builder, value, kind, lanes)
-                for value, kind in zip(arguments, signature.args, strict=True)
-            ]
-            if isinstance(lanes.dtype, types.Float):
-                return getattr(builder, of_floats)(*pair, flags=FLAGS)
-            return getattr(builder, of_integers)(*pair)
+        return result
 
-        return lanes(left, right), generate
+    def act(context, builder, signature, arguments):
+        lanes = signature.return_type
+        pair = [
+            _as_lanes(context, builder, value, kind, lanes)
+            for value, kind in zip(arguments, signature.args, strict=True)
+        ]
+        if isinstance(lanes.dtype, types.Float):
+            return getattr(builder, of_floats)(*pair, flags=FLAGS)
+        return getattr(builder, of_integers)(*pair)
 
-    @overload(python_operator)
-    def _(left, right):
-        if isinstance(left, Lanes) or isinstance(right, Lanes):
-            return lambda left, right: act(left, right)  # noqa: PLW0108 (numba wants Python here, not an intrinsic)
-        return None
+    # not numba's `overload`, which would compile and link a function for every pair of types
+    for pair in ((Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes)):
+        lower_builtin(python_operator, *pair)(act)
 
 
 _arithmetic(operator.add, "fadd", "add")
@@ -165,6 +167,30 @@ def where_above(typing, tested, bound, value):
         return builder.select(kept, arguments[2], ir.Constant(vector, [0.0] * LANES))
 
     return value(tested, bound, value), generate
+
+
+@intrinsic
+def nonzero(typing, value):
+    """1 in lanes that are not 0, else 0; NaN counts as not 0."""
+
+    def generate(context, builder, signature, arguments):
+        vector = context.get_value_type(value)
+        return builder.uitofp(builder.fcmp_unordered("!=", arguments[0], ir.Constant(vector, [0.0] * LANES)), vector)
+
+    return value(value), generate
+
+
+@intrinsic
+def root(typing, value):
+    """The square root of every lane."""
+
+    def generate(context, builder, signature, arguments):
+        vector = context.get_value_type(value)
+        name = f"llvm.sqrt.v{LANES}f{value.dtype.bitwidth}"
+        library = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name)
+        return builder.call(library, arguments)
+
+    return value(value), generate
 
 
 @intrinsic

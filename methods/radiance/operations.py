@@ -82,6 +82,13 @@ class Targets:
     background: Tensor  # (R, 3)
     variance_weight: float  # factor on the variance of depth along a ray
     factor: float  # on the whole loss
+    # (R, 2) depth where rays should end, from Samples.depth_origin in DENSITY_UNIT_MM, and the weight of that, 0 =
+    # unknown; None: of no ray
+    surface: Tensor | None = None
+
+    def surfaces(self) -> Tensor:
+        """`surface`, zeros where there is none."""
+        return self.colour.new_zeros(len(self.colour), 2) if self.surface is None else self.surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +160,9 @@ class Operations(Protocol):
         step_mm: float,
         table_gradient: Tensor,
     ) -> FrameLoss:
-        """Mean squared colour error plus weighted variance of depth (in DENSITY_UNIT_MM), with all gradients;
-        table_gradient (P,) is overwritten."""
+        """Mean squared colour error plus weighted variance of depth plus weighted squared deviation of depth from the
+        surface, Σ wᵢ (dᵢ − surface) (depths in DENSITY_UNIT_MM), with all gradients; table_gradient (P,) is
+        overwritten."""
 
     def scatter_weights(self, weights: Tensor, points: Tensor, largest: Floats) -> None:
         """Raise largest (G, G, G) to the weights (M,) of the points in each cell."""
@@ -174,7 +182,11 @@ class Operations(Protocol):
         rates: AdamRates,
         columns: tuple[int, int],
     ) -> None:
-        """One Adam step on columns of base and expression from gradients (N, P) of the blended tables."""
+        """One Adam step on columns of base and expression from gradients (N, P) of the blended tables.
+
+        Columns whose gradients are 0 in all frames stay as they are, moments too (Müller et al. 2022, section 4): most
+        entries are far from any sample.
+        """
 
 
 def choose_backend(

@@ -8,12 +8,10 @@ Knows arrays only. Generic in the float type of the arrays, as grid_kernels; a p
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit, uint32
 
-from .jit import OPTIONS
-
-PRIME_Y = np.uint32(2654435761)  # Müller et al. 2022, eq. 4
+from .grid_kernels import PRIME_Y
+from .jit import kernel
 
 
 @njit(inline="always")
@@ -28,7 +26,7 @@ def _corners(x, y, side, dense, mask):
     return (x ^ y0) & mask, (x1 ^ y0) & mask, (x ^ y1) & mask, (x1 ^ y1) & mask
 
 
-@njit(**OPTIONS)
+@kernel
 def encode(points, table, axes, scales, offsets, dense, mask, features):
     """Bilinear features of all planes: points (M, 3) in [0, 1), table (E, 2), axes (3, 2) of the planes, scales (L,) =
     resolution of each level in the table's float type, offsets (L + 1,) within a plane, dense (L,) bool → features
@@ -61,7 +59,7 @@ def encode(points, table, axes, scales, offsets, dense, mask, features):
                         out[m, f] = low * (one - fy) + high * fy
 
 
-@njit(**OPTIONS)
+@kernel
 def encode_backward(points, axes, scales, offsets, dense, mask, grad_features, grad_table):
     """Adds to grad_table (E, 2) what grad_features (M, 6·L) sends back through `encode`."""
     one = points.dtype.type(1)

@@ -16,16 +16,20 @@ import numpy as np
 import torch
 
 from emobench.errors import InputError, Unavailable
+from emobench.face.surfaces import FILM, MESH
 from emobench.hashing import code_hash, hash_file, identity, short
 from emobench.types import Camera, Clip, Context, Floats, HeadPose, Image, Progress
 
 from .backdrop import Backdrop, BackdropView, fit_backdrop, head_layer, torso_of, trained_as, view
 from .condition import Condition, fit_condition
 from .config import RadianceConfig
+from .critics import Critic, open_critic
 from .field import Field, new_field
 from .footage import Footage, HeadFrames, pack_footage
 from .footage_reading import plan_reading, read_footage
 from .geometry import Box, head_rays, pixel_directions
+from .image_losses import ImageLosses
+from .jit import unstored
 from .occupancy import new_occupancy, tight_box, visual_hull
 from .operations import Operations, choose_backend
 from .trainer import HeadTrainer
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "emobench.methods.radiance"
 PAINTING = ("triton", "tinycudann")  # backends that draw whole frames on the device
+READ = ("track", "layers", FILM, MESH)  # files of a clip that a training reads beside its video
 HULL_FRAMES = 96  # masks that carve the hull, evenly spread over the train frames
 
 
@@ -64,6 +69,7 @@ class PortraitParts:
     backdrop: Backdrop
     losses: Floats  # (steps,)
     setbacks: tuple[Setback, ...] = ()  # divergences after which training began anew with halved rates
+    sources: tuple[tuple[str, str], ...] = ()  # parsing, shape, cord, identity → who taught it
 
 
 class Portrait:
@@ -207,7 +213,9 @@ def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context
     if not usable:
         raise InputError(f"No train clip of subject {subject!r} has video: a radiance field cannot be trained on it.")
     operations = choose_backend(context.backend, context.device, config.field, config.precision)
-    key = portrait_key(usable, config, context.seed, operations.name)
+    emotions = sorted({clip.emotion for clip in usable})
+    critic = open_critic(config.images, context.judges, emotions, operations.device, context.progress)
+    key = portrait_key(usable, config, context.seed, operations.name, critic.names if critic else {})
     folder = context.cache_dir / "portraits" / short(key, 32)
     if folder.exists():
         portrait = Portrait.load(folder, threads=context.threads, device=context.device)
@@ -218,6 +226,8 @@ def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context
         return portrait
     where = f"backend {operations.name} on {operations.device}"
     context.progress.note(f"Radiance field of {subject}: {where}, {len(usable)} clips.")
+    if operations.name == "numba" and (told := unstored()):
+        context.progress.note(told)
     reading = plan_reading(usable, config.memory_mb)
     if reading.count < reading.usable:
         context.progress.note(
@@ -227,23 +237,41 @@ def fit_portrait(clips: Sequence[Clip], config: RadianceConfig, context: Context
     file = TrainingFile(folder.with_name(f"{folder.name}.training"), key, context.progress)
     portrait = fit_footage(
         read_footage(reading), config, operations, seed=context.seed, threads=context.threads,
-        progress=context.progress, label=subject, file=file,
+        progress=context.progress, label=subject, file=file, critic=critic,
     )  # fmt: skip
     portrait.save(folder)
     file.remove()
     return portrait
 
 
-def portrait_key(clips: Sequence[Clip], config: RadianceConfig, seed: int, backend: str) -> str:
-    """Identity of a training: settings, seed, backend, this package's code, and the clips with their tracking."""
+def sources_of(portraits: Mapping[str, Portrait]) -> dict[str, str]:
+    """"<subject>.<what>" → who taught it, of portraits by subject."""
+    return {f"{who}.{what}": by for who, portrait in portraits.items() for what, by in portrait.parts.sources}
+
+
+def _sources(frames: HeadFrames, config: RadianceConfig, critic: Critic | None) -> tuple[tuple[str, str], ...]:
+    """What taught the portrait beside pixels and tracking, for provenance."""
+    shape = ["silhouette"] if config.silhouette else []
+    shape += [frames.depth_source] if frames.depth_source and config.depth_weight else []
+    judged = critic.names if critic else {}
+    images = [(name, judged.get(name, "none")) for name in ("cord", "identity")]
+    return ("parsing", frames.parsing), ("shape", ", ".join(shape) or "none"), *images
+
+
+def portrait_key(
+    clips: Sequence[Clip], config: RadianceConfig, seed: int, backend: str, critics: Mapping[str, str] | None = None
+) -> str:
+    """Identity of a training: settings, seed, backend, this package's code, the clips with their tracking, and who
+    judges images."""
     return identity(
         {
             "config": config.model_dump(mode="json"),
             "seed": seed,
             "backend": backend,
             "code": code_hash([PACKAGE]),
+            "critics": dict(critics or {}),
             "clips": [
-                [clip.id, clip.sha256, *(hash_file(clip.extras[n]) for n in ("track", "layers") if n in clip.extras)]
+                [clip.id, clip.sha256, clip.emotion, *(hash_file(clip.extras[n]) for n in READ if n in clip.extras)]
                 for clip in sorted(clips, key=lambda clip: clip.id)
             ],
         }
@@ -260,8 +288,10 @@ def fit_footage(
     progress: Progress,
     label: str,
     file: TrainingFile | None = None,
+    critic: Critic | None = None,
 ) -> Portrait:
-    """Train on decoded clips of one subject; with a file, so that an interrupted training goes on next time."""
+    """Train on decoded clips of one subject; with a file, so that an interrupted training goes on next time; with a
+    critic, so that faces are judged as images too."""
     frames, backs = pack_footage(footage)
     condition = fit_condition(frames.alpha, frames.pose, config)
     conditions = condition(frames.alpha, frames.pose)
@@ -269,7 +299,8 @@ def fit_footage(
     occupancy = new_occupancy(hull)
     field = new_field(config, conditions.shape[1], seed).to(operations.device)
     with Workers(threads if operations.concurrent else 1) as workers:
-        trainer = HeadTrainer(frames, conditions, field, occupancy, box, operations, workers, config, seed)
+        images = ImageLosses(frames, backs, box, critic, config.images, operations) if critic else None
+        trainer = HeadTrainer(frames, conditions, field, occupancy, box, operations, workers, config, seed, images)
         trainer.train(progress, f"radiance field {label}", file)
         backdrop = fit_backdrop(backs, config, seed, progress)
     parts = PortraitParts(
@@ -284,6 +315,7 @@ def fit_footage(
         backdrop=backdrop,
         losses=np.array(trainer.losses, np.float32),
         setbacks=trainer.setbacks,
+        sources=_sources(frames, config, critic),
     )
     return Portrait(parts, threads=threads, device=operations.device.type)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import int32, njit, uint32
+from numba import int32, uint32
 
-from .jit import OPTIONS
+from .jit import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def box_interval(origin, directions, r):
     """Where ray r enters and leaves the box [0, 1]³ (mm; the end before the start where it misses), and its largest
     speed along an axis (1/mm)."""
@@ -37,7 +37,7 @@ def box_interval(origin, directions, r):
     return near, far, fastest
 
 
-@njit(**OPTIONS)
+@kernel
 def march(origin, directions, skip, step, jitter, limit, live, cursor, points, depths, counts):
     """The next samples of rays inside occupied cells, at most `limit` a ray, packed ray after ray; returns how many.
 
@@ -83,7 +83,20 @@ def march(origin, directions, skip, step, jitter, limit, live, cursor, points, d
     return total
 
 
-@njit(**OPTIONS)
+@kernel
+def lay_over(picked, colour, coverage, background, shown):
+    """shown (R, 3) = colour (M, 3) uint8 at the indices picked (R,), where coverage (M,) uint8 says so over background
+    (R, 3) in 0..1."""
+    number = background.dtype.type
+    full = number(1 / 255)
+    for r in range(picked.shape[0]):
+        share = number(coverage[picked[r]]) * full
+        for c in range(3):
+            over = number(colour[picked[r], c]) * full
+            shown[r, c] = share * over + (number(1) - share) * background[r, c]
+
+
+@kernel
 def composite(density, colour, counts, step, stop, live, cursor, sums, through):
     """Emission–absorption along rays (Max 1995) over their next samples; returns how many rays go on.
 
@@ -110,14 +123,15 @@ def composite(density, colour, counts, step, stop, live, cursor, sums, through):
     return kept_on
 
 
-@njit(**OPTIONS)
-def ray_gradients(values, depth, counts, step, target, background, settings, weights, gradient):
+@kernel
+def ray_gradients(values, depth, counts, step, target, background, surface, settings, weights, gradient):
     """The training loss of rays and its gradient in the decoder's raw outputs, before exp and sigmoid.
 
     values (4, ≥ M): density, red, green, blue of the samples, packed ray after ray; depth (M,), counts (R,); target
-    (R, 3) over background (R, 3). settings (3,): weight of the depth variance, factor on everything over the number of
-    all the frame's rays, density above which exp was clamped. Writes weights (M,) and gradient (4, ≥ M). Returns factor
-    · Σ (mean squared colour error + weight · variance of depth) over these rays.
+    (R, 3) over background (R, 3); surface (R, 2): the depth where a ray should end, and the weight of that. settings
+    (3,): weight of the depth variance, factor on everything over the number of all the frame's rays, density above
+    which exp was clamped. Writes weights (M,) and gradient (4, ≥ M). Returns factor · Σ (mean squared colour error +
+    weight · variance of depth + weight · (Σ wᵢ (dᵢ − surface))²) over these rays.
 
     ∂/∂σᵢ = step · Tᵢ₊₁ · (pᵢ − Qᵢ): pᵢ is what a unit of weight of sample i adds to the loss, and Qᵢ what the light
     that passes it meets behind, Qᵢ₋₁ = αᵢpᵢ + (1 − αᵢ)Qᵢ from the far end. Walking backwards no sums cancel.
@@ -161,10 +175,15 @@ def ray_gradients(values, depth, counts, step, target, background, settings, wei
             g_first = -two * per_variance * first / opacity
             if one - through > floor:
                 behind -= per_variance * first * first / (opacity * opacity)
+        wanted, per_depth = surface[r, 0], surface[r, 1] * settings[1]
+        off_depth = first - (one - through) * wanted
+        loss += per_depth * off_depth * off_depth
+        g_depth = two * per_depth * off_depth
         for k in range(stop - 1, s - 1, -1):
             weight, left = weights[k], gradient[0, k]
             c0, c1, c2 = values[1, k], values[2, k], values[3, k]
             pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * depth[k]) * depth[k]
+            pull += g_depth * (depth[k] - wanted)
             open_ = one if values[0, k] < settings[2] else zero
             gradient[0, k] = open_ * values[0, k] * step[0] * left * (pull - behind)
             gradient[1, k] = weight * g0 * c0 * (one - c0)
@@ -175,7 +194,7 @@ def ray_gradients(values, depth, counts, step, target, background, settings, wei
     return loss
 
 
-@njit(**OPTIONS)
+@kernel
 def sample_weights(density, counts, step, weights):
     """The weights (M,) that `composite` gives to its samples."""
     one = density.dtype.type(1)
@@ -188,7 +207,7 @@ def sample_weights(density, counts, step, weights):
             s += 1
 
 
-@njit(**OPTIONS)
+@kernel
 def scatter_weights(weights, points, largest):
     """Raises `largest` (G, G, G), z, y, x, to the weights (M,) of the points (M, 3) in each cell."""
     cells = weights.dtype.type(largest.shape[0])
@@ -197,7 +216,34 @@ def scatter_weights(weights, points, largest):
         largest[z, y, x] = max(largest[z, y, x], weights[s])
 
 
-@njit(**OPTIONS)
+@kernel
+def mark_seen(origin, directions, weights, depths, counts, pace, seen):
+    """Sets seen (G, G, G), z, y, x, to 1 in cells that rays pass before half of what they show lies behind them.
+
+    origin (3,), directions (R, 3) as in `march`; weights and depths (M,) of their samples, counts (R,); looks every
+    `pace` mm.
+    """
+    cells = directions.dtype.type(seen.shape[0])
+    s = 0
+    for r in range(counts.shape[0]):
+        near, end, _ = box_interval(origin, directions, r)
+        passed = directions.dtype.type(0)
+        for k in range(s, s + counts[r]):
+            passed += weights[k]
+            if passed > 0.5:
+                end = depths[k]
+                break
+        s += counts[r]
+        for k in range(int((end - near) / pace)):
+            t = near + k * pace
+            x = int((origin[0] + t * directions[r, 0]) * cells)
+            y = int((origin[1] + t * directions[r, 1]) * cells)
+            z = int((origin[2] + t * directions[r, 2]) * cells)
+            if min(x, y, z) >= 0 and max(x, y, z) < seen.shape[0]:
+                seen[z, y, x] = 1
+
+
+@kernel
 def count_inside(low, cell, masks, rotations, translations, lens, hits, seen):
     """Adds to hits and seen (G, G, G), z, y, x, in how many of the masks (F, H, W) a cell's centre falls, and in how
     many of the images.
@@ -223,7 +269,7 @@ def count_inside(low, cell, masks, rotations, translations, lens, hits, seen):
                         hits[z, y, x] += masks[f, int(v), int(u)]
 
 
-@njit(**OPTIONS)
+@kernel
 def compose(canonical, shift, residual, features, head, opacity, frame):
     """frame (h, w, 3) uint8 = head (h·w, 3) + (1 − opacity (h·w,)) · backdrop; see backdrop.py for the formula.
 

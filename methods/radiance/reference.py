@@ -108,7 +108,11 @@ class TorchOperations:
         depth = (samples.depths - samples.depth_origin) / DENSITY_UNIT_MM
         first, second = _per_ray(weights * depth, ray, samples), _per_ray(weights * depth * depth, ray, samples)
         variance = (second - first.square() / opacity.clamp(min=1e-3)).clamp(min=0)
-        loss = targets.factor * (error.square().mean() + targets.variance_weight * variance.mean())
+        wanted, weight = targets.surfaces().unbind(1)
+        shape = weight * (first - opacity * wanted).square()
+        loss = targets.factor * (
+            error.square().mean() + targets.variance_weight * variance.mean() + shape.mean()
+        )
         of_table, of_network = torch.autograd.grad(loss, [table, network], allow_unused=True, materialize_grads=True)
         table_gradient.copy_(of_table)
         return FrameLoss(loss=float(loss.detach()), network=of_network, weights=weights.detach())
@@ -137,22 +141,28 @@ class TorchOperations:
     ) -> None:
         start, stop = columns
         blended = slice(start, max(start, min(stop, expression.shape[1])))
-        adam(base, moments[0], gradients.sum(0), rates, slice(start, stop))
+        moved = (gradients != 0).any(0)
+        adam(base, moments[0], gradients.sum(0), rates, slice(start, stop), moved)
         if blended.stop > start:
             pulled = conditions.T @ gradients[:, : expression.shape[1]]
-            adam(expression, moments[1], pulled, rates, blended)
+            adam(expression, moments[1], pulled, rates, blended, moved)
 
     def _moved(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
 
-def adam(value: Tensor, moments: Moments, gradient: Tensor, rates: AdamRates, columns: slice) -> None:
-    """One Adam step (Kingma & Ba 2015, algorithm 1) in place on value[..., columns]."""
-    part = gradient[..., columns]
-    first, second = moments.first[..., columns], moments.second[..., columns]
-    first.mul_(rates.beta1).add_(part, alpha=1 - rates.beta1)
-    second.mul_(rates.beta2).addcmul_(part, part, value=1 - rates.beta2)
-    value[..., columns] -= rates.rate * first / ((second * rates.correction).sqrt() + rates.tiny)
+def adam(
+    value: Tensor, moments: Moments, gradient: Tensor, rates: AdamRates, columns: slice, moved: Tensor | None = None
+) -> None:
+    """One Adam step (Kingma & Ba 2015, algorithm 1) in place on value[..., columns]; where `moved` (bool, of all
+    columns) is given, on those of them where it is true."""
+    part, old = gradient[..., columns], value[..., columns]
+    pair = moments.first[..., columns], moments.second[..., columns]
+    first = rates.beta1 * pair[0] + (1 - rates.beta1) * part
+    second = rates.beta2 * pair[1] + (1 - rates.beta2) * part * part
+    new = old - rates.rate * first / ((second * rates.correction).sqrt() + rates.tiny)
+    for kept, changed in zip((*pair, old), (first, second, new), strict=True):
+        kept.copy_(changed if moved is None else torch.where(moved[columns], changed, kept))
 
 
 def encode(points: Tensor, table: Tensor, layout: Layout) -> Tensor:

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emobench.errors import EmobenchError
+from emobench.face.surfaces import UNITS_PER_MM
 from emobench.types import Floats, Progress
 
 from .config import RadianceConfig
 from .divergence import last_good, loss_fault, opacity_fault, parameter_fault
 from .field import COLUMNS, Field, pieces_of
 from .footage import HeadFrames
-from .geometry import Box, head_rays, pixel_directions
-from .occupancy import Occupancy, skip_distances
+from .geometry import Box, Rays, head_rays, pixel_directions
+from .image_losses import ImageLosses, Shot
+from .occupancy import Occupancy
 from .operations import (
     CHUNK,
     DENSITY_UNIT_MM,
@@ -36,7 +38,9 @@ from .operations import (
     Targets,
     zero_moments,
 )
+from .ray_kernels import lay_over
 from .reference import adam
+from .settling import settle
 from .training_state import Setback, TrainingFile, TrainingState
 from .workers import Workers
 
@@ -77,7 +81,9 @@ class HeadTrainer:
         workers: Workers,
         config: RadianceConfig,
         seed: int,
+        images: ImageLosses | None = None,
     ) -> None:
+        self.images = images  # judges one frame now and then in place of its rays
         self.frames, self.field, self.occupancy, self.box = frames, field, occupancy, box
         self.operations, self.workers, self.config, self.seed = operations, workers, config, seed
         self.conditions = torch.from_numpy(conditions).to(operations.device)
@@ -88,6 +94,7 @@ class HeadTrainer:
         # memory of the last step's tables: fresh pages for them cost up to a third of a step (measured)
         self._tables: Tensor | None = None
         self._gradients: Tensor | None = None
+        self._blended_for: int | None = None  # the step whose frames' tables these are
         self.losses: list[float] = []
         self.setbacks: tuple[Setback, ...] = ()
         self.opacity = 1.0  # mean of the rays of the last step before the occupancy was updated
@@ -106,7 +113,7 @@ class HeadTrainer:
             file.refuse("other shapes than this training's")
         while reason := self._run(progress, label, file):
             self._begin_anew(reason, beginning, progress, label)
-        self._settle()
+        settle(self)
 
     def _run(self, progress: Progress, label: str, file: TrainingFile | None) -> str | None:
         """The steps still to do, or what went wrong in the last one done."""
@@ -152,6 +159,7 @@ class HeadTrainer:
 
     def restore(self, state: TrainingState) -> None:
         """Go on from what `state` gave."""
+        self._blended_for = None
         for name, tensor in self._changing().items():
             tensor.copy_(state.tensors[name])
         for name in ("density", "weight", "skip"):
@@ -176,12 +184,13 @@ class HeadTrainer:
 
     def _step(self, index: int) -> None:
         config, done = self.config, index / self.config.steps
-        rng = np.random.default_rng([self.seed, index])
-        count = min(config.frames_per_step, len(self.frames))
+        chosen = self._chosen(index)
+        count = len(chosen)
         whole_hull = index % HULL_EVERY == HULL_EVERY - 10 and HULL_FROM < done < HULL_UNTIL
         rays = min(self.rays, HULL_RAYS) if whole_hull else self.rays
-        chosen = rng.choice(len(self.frames), count, replace=False)
-        tables = self.field.tables(self.conditions[chosen], self.operations, self.workers, self._tables)
+        tables = self._tables
+        if tables is None or self._blended_for != index:
+            tables = self.field.tables(self.conditions[chosen], self.operations, self.workers, tables)
         if self._gradients is None or self._gradients.shape != tables.shape:
             self._gradients = torch.empty(tables.shape, dtype=self.field.base.dtype, device=tables.device)
         self._tables = tables
@@ -198,30 +207,38 @@ class HeadTrainer:
         shares = self.workers.map(lambda slot: self._share(step, slot), range(count))
         self._apply(step, shares)
         self.losses.append(sum(found.loss for _, found in shares))
-        if not whole_hull:
+        if not whole_hull and not self._judges(step, count - 1):
             sampled = sum(len(samples.points) for samples, _ in shares)
             self.rays = float(np.clip(self.rays * config.samples_per_step / max(1, sampled), 256, config.max_rays))
         if index % CULL_EVERY == CULL_EVERY - 1:
             self.opacity = float(torch.stack([found.weights.sum() for _, found in shares]).sum()) / (count * step.rays)
+
+    def _chosen(self, index: int) -> NDArray[np.int64]:
+        """The frames of a step."""
+        count = min(self.config.frames_per_step, len(self.frames))
+        return np.random.default_rng([self.seed, index]).choice(len(self.frames), count, replace=False)
 
     def _step_mm(self, done: float) -> float:
         return self.config.coarse_step_mm if done < COARSE_UNTIL else self.config.step_mm
 
     def _share(self, step: _Step, slot: int) -> tuple[Samples, FrameLoss]:
         """Forward and backward of one frame; writes its row of step.gradients."""
+        if self.images is not None and self._judges(step, slot):
+            return self.images.share(self._shot(step, slot), self.field)
         rng = np.random.default_rng([self.seed, step.index, slot])
         frame = int(step.frames[slot])
         picked = np.sort(self.frames.pick(frame, step.rays, self.config.detail_share, rng))  # neighbours share cells
-        samples = self._march(frame, self.frames.pixel[picked], step.skip, step.step_mm, rng)
-        coverage = self.frames.coverage[picked, None].astype(np.float32) / 255
-        colour = self.frames.colour[picked].astype(np.float32) / 255
+        samples, _ = self.march(frame, self.frames.pixel[picked], step.skip, step.step_mm, rng)
         # against a new random background the only way to match is to be as opaque as the mask: the silhouette loss
-        background = rng.random((len(picked), 3), dtype=np.float32)
+        background = rng.random((len(picked), 3), dtype=np.float32) * np.float32(self.config.silhouette)
+        colour = np.empty_like(background)
+        lay_over(picked, self.frames.colour, self.frames.coverage, background, colour)
         targets = Targets(
-            colour=self._moved(coverage * colour + (1 - coverage) * background),
+            colour=self._moved(colour),
             background=self._moved(background),
             variance_weight=self.config.depth_variance * step.index / self.config.steps,
             factor=1 / len(step.frames),
+            surface=self._surface(picked),
         )
         found = self.operations.frame_loss(
             samples, targets, step.tables[slot], step.decoders[slot], self.field.layout, step.step_mm,
@@ -229,22 +246,46 @@ class HeadTrainer:
         )  # fmt: skip
         return samples, found
 
-    def _march(
+    def _judges(self, step: _Step, slot: int) -> bool:
+        """Whether a slot's frame is judged as an image: the last one of a step now and then."""
+        due = self.images is not None and self.images.due(step.index, self.config.steps)
+        return due and slot == len(step.frames) - 1
+
+    def _shot(self, step: _Step, slot: int) -> Shot:
+        return Shot(
+            frame=int(step.frames[slot]), table=step.tables[slot], decoder=step.decoders[slot], skip=step.skip,
+            step_mm=step.step_mm, max_samples=self.config.max_samples, depth_origin=self.depth_origin,
+            variance_weight=self.config.depth_variance * step.index / self.config.steps / len(step.frames),
+            factor=1 / len(step.frames), gradient=step.gradients[slot],
+        )  # fmt: skip
+
+    def _surface(self, picked: NDArray[np.int64]) -> Tensor | None:
+        """Where rays should end, as Targets has it; None where no ray knows."""
+        if not self.config.depth_weight or not len(self.frames.depth):
+            return None
+        stored = self.frames.depth[picked].astype(np.float32)
+        along = stored / UNITS_PER_MM / -self.directions[self.frames.pixel[picked], 2]
+        weight = np.where(stored > 0, self.config.depth_weight, 0)
+        surface = np.stack([(along - self.depth_origin) / DENSITY_UNIT_MM, weight], axis=1)
+        return self._moved(surface.astype(np.float32))
+
+    def march(
         self,
         frame: int,
         pixels: NDArray[np.int32],
         skip: NDArray[np.uint8],
         step_mm: float,
         rng: np.random.Generator,
-    ) -> Samples:
+    ) -> tuple[Samples, Rays]:
+        """Samples of a frame's pixels, and the rays on which they lie."""
         pose = self.frames.pose
         rays = head_rays(self.directions[pixels], pose.rotation[frame], pose.translation[frame], self.box)
         jitter = rng.random(len(pixels), dtype=np.float32)
         samples = self.operations.march(rays, skip, step_mm, jitter, self.config.max_samples)
-        return replace(samples, depth_origin=self.depth_origin)
+        return replace(samples, depth_origin=self.depth_origin), rays
 
     def _apply(self, step: _Step, shares: Sequence[tuple[Samples, FrameLoss]]) -> None:
-        """One Adam step on everything, and the samples' weights into the occupancy, side by side."""
+        """One Adam step on everything, then the next tables; beside it the samples' weights into the occupancy."""
         config, field, index = self.config, self.field, step.index
         cosine = 0.5 * (1 + math.cos(math.pi * index / config.steps))
         scale = (config.final_rate + (1 - config.final_rate) * cosine) * min(1.0, (index + 1) / WARM_UP)
@@ -266,13 +307,18 @@ class HeadTrainer:
             self.operations.update_tables(
                 field.base, field.expression, self.moments[:2], step.gradients, conditions, table_rates, columns
             )
+            if field.expression.shape[1]:  # these columns are in cache now
+                self.operations.blend(field.base, field.expression, following, columns, step.tables)
 
+        following = self.conditions[self._chosen(index + 1)]
         pieces = pieces_of(len(field.base), COLUMNS, self.operations)
         updates: list[Callable[[], None]] = [partial(update, columns) for columns in pieces]
         self.workers.map(lambda task: task(), [scatter, update_network, *updates])
+        self._blended_for = index + 1
 
     def _moved(self, array: NDArray[np.floating]) -> Tensor:
-        return torch.from_numpy(array).to(self.operations.device)
+        tensor = torch.from_numpy(array)
+        return tensor if self.operations.device.type == "cpu" else tensor.to(self.operations.device)
 
     def _update_occupancy(self, index: int) -> None:
         done = (index + 1) / self.config.steps
@@ -300,32 +346,6 @@ class HeadTrainer:
             least_weight=self.config.cull_weight if done >= CULL_FROM else -1.0,
             keep=1.0 if settled or done < CULL_FROM else 0.5,
         )
-
-    def _settle(self) -> None:
-        """Look at all frames, and occupy the cells next to occupied ones that weigh something in any of them.
-
-        Culling sees too few rays to be sure of cells that matter in few frames; what it missed shows as single
-        transparent pixels. What it kept for an early surface costs time only. Measured at weights above 0.02: as few
-        transparent pixels as without emptying anything (0.02 a frame; 0.32 above 0.05), a tenth fewer cells.
-        """
-        count = min(self.config.settle_rays // len(self.frames), self.config.max_rays)
-        if count == 0:
-            return
-        weight = np.zeros_like(self.occupancy.weight)
-        grown = skip_distances(self.occupancy.hull & (self.occupancy.skip <= 1))
-
-        def look(frame: int) -> tuple[Tensor, Tensor]:
-            rng = np.random.default_rng([self.seed, frame, 2_000_000])
-            picked = np.sort(self.frames.pick(frame, count, self.config.detail_share, rng))
-            samples = self._march(frame, self.frames.pixel[picked], grown, self.config.step_mm, rng)
-            condition, field = self.conditions[frame : frame + 1], self.field
-            table, decoder = field.tables(condition, self.operations)[0], field.decoders(condition)[0]
-            density, _ = self.operations.evaluate(samples.points, table, decoder, field.layout)
-            return self.operations.weights(density, samples, self.config.step_mm), samples.points
-
-        for weights, points in self.workers.stream(look, range(len(self.frames))):
-            self.operations.scatter_weights(weights, points, weight)
-        self.occupancy.skip = skip_distances(weight > self.config.settle_weight)
 
 
 def _rates(rate: float, index: int) -> AdamRates:

@@ -141,22 +141,27 @@ def adam_tables(
     COMPONENTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One Adam step from gradients (N, width) of the blended tables. Programs are (block of columns, row): row 0 is
-    the base, ∂base = Σₙ g; row k + 1 is component k, ∂ = Σₙ conditions[n, k]·g, which is never stored."""
+    the base, ∂base = Σₙ g; row k + 1 is component k, ∂ = Σₙ conditions[n, k]·g, which is never stored. Columns whose
+    gradients are 0 in all frames stay as they are."""
     row = tl.program_id(1)
     column = start + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    grad = tl.zeros((BLOCK,), tl.float32)
+    grad, moved = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.int1)
     if row == 0:
         inside = column < stop
         for n in range(frames):
-            grad += tl.load(gradients + n * width + column, mask=inside, other=0)
-        adam_step(base, base_first, base_second, grad, column, inside, rate, correction, beta1, beta2, tiny)
+            pull = tl.load(gradients + n * width + column, mask=inside, other=0)
+            grad += pull
+            moved = moved | (pull != 0)
+        adam_step(base, base_first, base_second, grad, column, moved, rate, correction, beta1, beta2, tiny)
     else:
         inside = (column < stop) & (column < blended)
         for n in range(frames):
             amount = tl.load(conditions + n * COMPONENTS + row - 1)
-            grad += amount * tl.load(gradients + n * width + column, mask=inside, other=0)
+            pull = tl.load(gradients + n * width + column, mask=inside, other=0)
+            grad += amount * pull
+            moved = moved | (pull != 0)
         shift = (row - 1) * blended
         adam_step(
-            expression + shift, expression_first + shift, expression_second + shift, grad, column, inside, rate,
+            expression + shift, expression_first + shift, expression_second + shift, grad, column, moved, rate,
             correction, beta1, beta2, tiny,
         )  # fmt: skip

@@ -192,9 +192,10 @@ class TritonOperations:
         gradient = torch.empty(len(density), 4, dtype=torch.float32, device=self.device)
         losses = torch.empty(len(counts), dtype=torch.float32, device=self.device)
         triton_rays.ray_gradients[(triton.cdiv(len(counts), self.rays),)](
-            density, colour, samples.depths, counts, _starts(counts), targets.colour, targets.background, weights,
-            gradient, losses, len(counts), step_mm / DENSITY_UNIT_MM, samples.depth_origin, DENSITY_UNIT_MM,
-            targets.variance_weight, targets.factor, float(np.exp(np.float32(LOG_DENSITY_MAX))),
+            density, colour, samples.depths, counts, _starts(counts), targets.colour, targets.background,
+            targets.surfaces(), weights, gradient, losses, len(counts), step_mm / DENSITY_UNIT_MM,
+            samples.depth_origin, DENSITY_UNIT_MM, targets.variance_weight, targets.factor,
+            float(np.exp(np.float32(LOG_DENSITY_MAX))),
             self.factors.opaque, RAYS=self.rays,
             **NARROW,
         )  # fmt: skip

@@ -125,13 +125,14 @@ def sample_weights(density, counts, starts, step, weights, rays, RAYS: tl.conste
 
 @triton.jit
 def ray_gradients(
-    density, colour, depth, counts, starts, target, background, weights, gradient, losses, rays, step,
+    density, colour, depth, counts, starts, target, background, surface, weights, gradient, losses, rays, step,
     depth_origin, depth_unit, variance_weight, factor, density_max, opaque, RAYS: tl.constexpr,
 ):  # fmt: skip
     """The training loss of each ray, losses (R,), and its gradient (M, 4) in the decoder's raw outputs.
 
     density (M,), colour (M, 3), depth (M,) mm; target (R, 3) over background (R, 3). Per ray: mean squared colour error
-    plus variance_weight times the variance of depth in depth_unit, both · factor / R. Also writes weights (M,).
+    plus variance_weight times the variance of depth in depth_unit plus the squared deviation of depth from surface
+    (R, 2: value in depth_unit from depth_origin, weight), all · factor / R. Also writes weights (M,).
     ∂/∂σᵢ = step · (Tᵢ₊₁ g·cᵢ − Σ_{j>i} wⱼ g·cⱼ + g_opacity T_end); exp was clamped at density_max. Samples that at
     most `opaque` of the light reaches weigh nothing and have no gradient.
     """
@@ -168,6 +169,11 @@ def ray_gradients(
     variance = second - first * first / opacity
     spread = variance > 0
     loss = per_colour * (off0 * off0 + off1 * off1 + off2 * off2) + tl.where(spread, per_variance * variance, 0.0)
+    wanted = tl.load(surface + 2 * r, mask=inside, other=0)
+    per_depth = tl.load(surface + 2 * r + 1, mask=inside, other=0) * factor / rays
+    off_depth = first - (1 - end) * wanted
+    loss += per_depth * off_depth * off_depth
+    g_depth = 2 * per_depth * off_depth
     tl.store(losses + r, loss, mask=inside)
     g0, g1, g2 = 2 * per_colour * off0, 2 * per_colour * off1, 2 * per_colour * off2
     g_opacity = -(g0 * back0 + g1 * back1 + g2 * back2)
@@ -185,7 +191,7 @@ def ray_gradients(
         c0 = tl.load(colour + 3 * s, mask=here, other=0)
         c1 = tl.load(colour + 3 * s + 1, mask=here, other=0)
         c2 = tl.load(colour + 3 * s + 2, mask=here, other=0)
-        pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * d) * d
+        pull = g0 * c0 + g1 * c1 + g2 * c2 + (g_first + g_second * d) * d + g_depth * (d - wanted)
         of_sigma = step * (through * pull - behind + g_opacity * end)
         trained = (sigma < density_max) & (through + weight > opaque)
         behind += weight * pull

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from emobench.errors import InputError
-from emobench.types import Camera, Floats, HeadPose
+from emobench.types import Camera, Floats, HeadPose, Image
 
 from .geometry import head_rays, pixel_directions
 from .portrait import Portrait
@@ -29,6 +29,12 @@ class View:
     colour: Floats  # (H, W, 3) 0..1, sums not divided by opacity
     opacity: Floats  # (H, W) 0..1
     depth_mm: Floats  # (H, W) expected depth along the optical axis; NaN below OPAQUE
+
+    def over(self, background: tuple[int, int, int]) -> Image:
+        """The head over one colour."""
+        back = (1 - self.opacity[..., None]) * np.asarray(background, np.float32)
+        image: Image = np.clip(np.rint(self.colour * 255 + back), 0, 255).astype(np.uint8)
+        return image
 
 
 def view_head(portrait: Portrait, alpha: Floats, pose: HeadPose, seen: HeadPose, camera: Camera) -> Iterator[View]:

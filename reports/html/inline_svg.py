@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from ..figures import FAINT, INK
+from emobench.drawing import FAINT, INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,6 +14,7 @@ from typing import Any
 
 from emobench import __version__, registry
 from emobench.cache import write_text
+from emobench.drawing import new_figure, style
 from emobench.errors import UsageError
 from emobench.hashing import short
 from emobench.store import RunRecord
@@ -81,7 +82,7 @@ def page(runs: Sequence[RunRecord], budget: Budget) -> str:
     )  # fmt: skip
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    with figures.style():
+    with style():
         sections = [
             _section(index, dataset, rows, budget)
             for index, (dataset, rows) in enumerate(by_dataset(summarise(runs)).items())
@@ -169,7 +170,7 @@ def _entry(cell: Cell | None, column: Column) -> Entry:
 def _pictures(prefix: str, rows: Sequence[MethodRow]) -> Iterator[Picture]:
     """Every figure as inline SVG; `topic` groups them on the page."""
     for number, panel in enumerate(figures.panels(rows)):
-        figure = figures.new_figure(*panel.size)
+        figure = new_figure(*panel.size)
         panel.draw(figure.subplots())
         svg = inline_svg(figure, f"{prefix}-{number}", f"{panel.topic}: {panel.name}")
         yield Picture(topic=panel.topic, svg=svg)

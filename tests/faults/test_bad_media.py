@@ -6,170 +6,31 @@ All bad files of a kind of call go through it together, as in a user's folder; e
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 import pytest
 
-from emobench import registry
-from emobench.media import read_audio, read_video, write_audio, write_lossless, write_preview
-from emobench.progress import SilentProgress
-from emobench.types import Context, Floats, Frames
+from emobench.media import write_lossless, write_preview
 
-N_FRAMES, FPS = 20, 25
-UNEVEN_MS = [0, 40, 80, 120, 240, 280, 500, 540, 580, 700, *range(740, 1140, 40)]
-MODEL = Path(os.environ.get("EMOBENCH_WEIGHTS", "/nonexistent")) / "face_landmarker.task"
-needs_tracker = pytest.mark.skipif(not MODEL.is_file(), reason="EMOBENCH_WEIGHTS has no face_landmarker.task")
-
-
-def emobench(cwd: Path, *arguments: object, weights: str = "") -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if k != "EMOBENCH_WEIGHTS"}
-    env |= {"EMOBENCH_CACHE": str(cwd / "cache"), "EMOBENCH_OFFLINE": "1", "EMOBENCH_THREADS": "1"}
-    env |= {"EMOBENCH_WEIGHTS": weights} if weights else {}
-    command = [sys.executable, "-m", "emobench", *map(str, arguments)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=cwd, timeout=300)
-
-
-def score(cwd: Path, pred: Path, ref: Path, metrics: str = "psnr", weights: str = "") -> Any:
-    return emobench(
-        cwd, "score", "--pred", pred, "--ref", ref, "--metrics", metrics, "--no-report", "--json", weights=weights
-    )
-
-
-def run_static(cwd: Path, root: Path) -> subprocess.CompletedProcess[str]:
-    arguments = ["run", "--method", "static", "--no-references", "--dataset", "folder", "--data-root", root]
-    arguments += ["--metrics", "psnr", "--set", "dataset.size_px=64", "--no-report", "--json"]
-    return emobench(cwd, *arguments, weights=str(MODEL.parent))
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert "Traceback" not in done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    for word in ("emobench: ", *words):
-        assert word in last, last
-
-
-def rows_of(cwd: Path, done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """scores.jsonl by clip and metric of a call that succeeded."""
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Traceback" not in done.stderr
-    (run,) = json.loads(done.stdout)["runs"]
-    lines = (cwd / run["dir"] / "scores.jsonl").read_text(encoding="utf-8").splitlines()
-    return {(row["clip"], row["metric"]): row for row in map(json.loads, lines)}
-
-
-def nothing_half_written(cwd: Path) -> None:
-    hidden = [path for path in cwd.rglob(".*") if path.name != ".lock"]
-    assert not hidden
-    for lock in cwd.rglob(".lock"):
-        for name in ("run.json", "plan.json", "scores.jsonl", "results.json"):
-            text_of = (lock.parent / name).read_text(encoding="utf-8")
-            for document in text_of.splitlines() if name.endswith("l") else [text_of]:
-                json.loads(document)
-
-
-# ------------------------------------------------------------------ files with a fault
-
-
-def tone(seconds: float) -> Floats:
-    return np.asarray(0.2 * np.sin(np.arange(int(seconds * 16000)) * 0.08), np.float32)
-
-
-def texture(n: int = N_FRAMES, height: int = 48, width: int = 64) -> Frames:
-    still = np.random.default_rng(0).integers(0, 200, (height, width, 3), dtype=np.uint8)
-    return np.stack([still + np.uint8(t) for t in range(n)])
-
-
-def good(path: Path, frames: Frames, audio: Floats) -> None:
-    write_preview(path, frames, FPS, audio)
-
-
-def mute(path: Path, frames: Frames, audio: Floats) -> None:
-    write_preview(path, frames, FPS)
-
-
-def truncated(path: Path, frames: Frames, audio: Floats) -> None:
-    good(path, frames, audio)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
-def damaged(path: Path, frames: Frames, audio: Floats) -> None:
-    """The index is whole, the pictures are not."""
-    good(path, frames, audio)
-    content = bytearray(path.read_bytes())
-    start = content.rindex(b"mdat") + 4
-    content[start:] = np.random.default_rng(0).bytes(len(content) - start)
-    path.write_bytes(bytes(content))
-
-
-def only_sound(path: Path, frames: Frames, audio: Floats) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
-        _encode_sound(container, container.add_stream("aac", rate=16000, layout="mono"), audio)
-
-
-def renamed_wav(path: Path, frames: Frames, audio: Floats) -> None:
-    write_audio(path.with_suffix(".wav"), audio)
-    path.with_suffix(".wav").rename(path)
-
-
-def without_frames(path: Path, frames: Frames, audio: Floats) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
-        container.add_stream("libx264", rate=FPS)
-        _encode_sound(container, container.add_stream("aac", rate=16000, layout="mono"), audio)
-
-
-def variable_rate(path: Path, frames: Frames, audio: Floats) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=FPS)
-        sound = container.add_stream("aac", rate=16000, layout="mono")
-        video.height, video.width = frames.shape[1:3]
-        video.pix_fmt = "yuv420p"
-        video.codec_context.time_base = Fraction(1, 1000)
-        for stamp, image in zip(UNEVEN_MS, frames, strict=True):
-            picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            picture.pts, picture.time_base = stamp, Fraction(1, 1000)
-            container.mux(video.encode(picture))
-        container.mux(video.encode(None))
-        _encode_sound(container, sound, np.tile(audio, 2)[: int(1.14 * 16000)])
-
-
-def _encode_sound(container: Any, stream: Any, audio: Floats) -> None:
-    block = av.AudioFrame.from_ndarray((audio * 32767).astype(np.int16)[None], format="s16", layout="mono")
-    block.sample_rate, block.pts, block.time_base = 16000, 0, Fraction(1, 16000)
-    container.mux(stream.encode(block))
-    container.mux(stream.encode(None))
-
-
-def text(path: Path, frames: Frames, audio: Floats) -> None:
-    path.write_text("this is no video\n" * 20)
-
-
-def empty(path: Path, frames: Frames, audio: Floats) -> None:
-    path.write_bytes(b"")
-
-
-Maker = Callable[[Path, Frames, Floats], None]
-UNREADABLE: dict[str, tuple[Maker, str]] = {
-    "truncated": (truncated, "is truncated: box 'mdat' ends"),
-    "damaged": (damaged, "is damaged: decoding stopped"),
-    "only_sound": (only_sound, "has no video stream (it holds: audio)"),
-    "renamed_wav": (renamed_wav, "has no video stream (it holds: audio)"),
-    "without_frames": (without_frames, "has no video stream"),
-    "text": (text, "It is damaged or no media file"),
-    "empty": (empty, "is empty (0 bytes)"),
-}
-
-
-# ------------------------------------------------------------------ emobench score
-
+from .bad_files import (
+    FPS,
+    N_FRAMES,
+    UNREADABLE,
+    Maker,
+    emobench,
+    good,
+    mute,
+    nothing_half_written,
+    refused,
+    rows_of,
+    score,
+    text,
+    texture,
+    tone,
+    variable_rate,
+)
 
 UNEQUAL: dict[str, tuple[Maker, str]] = {
     "shorter": (lambda p, f, a: good(p, f[:-4], a), "prediction has 16 frames, reference 20"),
@@ -256,16 +117,54 @@ def test_coverage_counts_every_reference_and_nothing_private_or_half_written_is_
         assert str(root) not in path.read_text(encoding="utf-8"), path
 
 
+def test_clips_without_scores_end_with_exit_code_3_and_a_line_that_says_which_and_why(
+    scored: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    done = scored[1]
+    assert done.returncode == 3
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("incomplete: ")]
+    lacking = len(UNREADABLE) + len(UNEQUAL) + 2
+    assert f"{lacking} of {lacking + len(HARMLESS) + 1} clips lack scores (absent, bad_reference, damaged, …)" in line
+    assert "--allow-missing" in done.stderr.splitlines()[-1]
+
+
+def test_a_prediction_without_ground_truth_is_a_row_and_scored_by_what_needs_none(tmp_path: Path) -> None:
+    frames = texture(height=160, width=160)  # cpbd looks at blocks of 64 px
+    for name in ("pred", "ref"):
+        (tmp_path / name).mkdir()
+        good(tmp_path / name / "a.mp4", frames, tone(0.8))
+    good(tmp_path / "pred/b.mp4", frames, tone(0.8))
+    done = score(tmp_path, tmp_path / "pred", tmp_path / "ref", "psnr,cpbd")
+    assert done.returncode == 3
+    rows = rows_of(tmp_path, done)
+    assert rows["b", "psnr"]["reason"] == "needs a reference clip, and there is none of this name"
+    assert rows["b", "cpbd"]["value"] == rows["a", "cpbd"]["value"] is not None
+    results = json.loads(done.stdout)["runs"][0]["metrics"]
+    assert [(results[m]["n_scored"], results[m]["n_total"]) for m in ("psnr", "cpbd")] == [(1, 2), (2, 2)]
+    assert score(tmp_path, tmp_path / "pred", tmp_path / "ref", "cpbd").returncode == 0  # nothing is missing here
+
+
+def test_metrics_that_do_not_apply_or_lack_their_weights_are_no_fault_of_a_clip(tmp_path: Path) -> None:
+    for name in ("pred", "ref"):
+        (tmp_path / name).mkdir()
+        good(tmp_path / name / "a.mp4", texture(), tone(0.8))
+    done = score(tmp_path, tmp_path / "pred", tmp_path / "ref", "psnr,ms_ssim,fps.render,lpips.alex")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path, done)
+    gaps = {metric: rows["a", metric]["detail"].get("gap") for metric in ("ms_ssim", "fps.render", "lpips.alex")}
+    assert gaps == {"ms_ssim": "inapplicable", "fps.render": "inapplicable", "lpips.alex": "unavailable"}
+
+
 def test_scoring_again_changes_no_file_but_the_provenance(tmp_path: Path) -> None:
     for name in ("pred", "ref"):
         (tmp_path / name).mkdir()
         good(tmp_path / name / "a.mp4", texture(), tone(0.8))
         good(tmp_path / name / "b.mp4", texture(), tone(0.8))
     text(tmp_path / "ref/b.mp4", texture(), tone(0.8))
-    assert score(tmp_path, tmp_path / "pred", tmp_path / "ref").returncode == 0
+    assert score(tmp_path, tmp_path / "pred", tmp_path / "ref").returncode == 3
     files = [p for p in (tmp_path / "runs").rglob("*") if p.is_file() and p.name != "provenance.json"]
     before = {path: path.read_bytes() for path in files if path.name != "run.json"}
-    assert score(tmp_path, tmp_path / "pred", tmp_path / "ref").returncode == 0
+    assert score(tmp_path, tmp_path / "pred", tmp_path / "ref", "psnr", "--allow-missing").returncode == 0
     assert {path: path.read_bytes() for path in before} == before
     plan = json.loads(next(path for path in before if path.name == "plan.json").read_text())
     assert [row["n_frames"] for row in plan] == [N_FRAMES, N_FRAMES]
@@ -277,6 +176,7 @@ def test_nothing_but_bad_predictions_still_gives_rows(tmp_path: Path) -> None:
     good(tmp_path / "ref/a.mp4", texture(), tone(0.8))
     text(tmp_path / "pred/a.mp4", texture(), tone(0.8))
     done = emobench(tmp_path, "score", "--pred", "pred", "--ref", "ref", "--metrics", "psnr", "--json")
+    assert done.returncode == 3
     assert rows_of(tmp_path, done)["a", "psnr"]["value"] is None
     assert json.loads(done.stdout)["runs"][0]["metrics"]["psnr"]["n_scored"] == 0
     assert "no media file" in json.loads(done.stdout)["runs"][0]["metrics"]["psnr"]["reason"]
@@ -290,128 +190,3 @@ def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ref/b.mp4").symlink_to("nowhere.mp4")
     refused(score(tmp_path, tmp_path / "pred", tmp_path / "ref"), "b.mp4 cannot be read", "leads nowhere")
     assert not (tmp_path / "runs").exists()
-
-
-# ------------------------------------------------------------------ with faces: emobench run, and metrics that track
-
-
-@pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Frames, Floats]:
-    """(N_FRAMES, 128, 128, 3) of a generated talking head and its sound."""
-    spec = registry.find("dataset", "puppet-tiny")
-    chosen = {"size_px": 128, "emotions": ("happy",), "train_sentences": ("s01",), "pixel_train": 1}
-    config = registry.load_object(spec.config)(**chosen)
-    cache = tmp_path_factory.mktemp("puppet")
-    context = Context(seed=0, device="cpu", threads=1, cache_dir=cache, progress=SilentProgress())
-    clip = registry.load_object(spec.factory)(config, context).split("train")[0]
-    return read_video(clip.video).frames[:N_FRAMES], read_audio(clip.audio)[: N_FRAMES * 16000 // FPS]
-
-
-def two_heads(frames: Frames) -> Frames:
-    """One head as it is and a smaller one beside it."""
-    small = np.pad(frames[:, ::2, ::2], ((0, 0), (0, frames.shape[1] // 2), (0, 0), (0, 0)))
-    return np.concatenate([frames, small], axis=2)
-
-
-def without_face(path: Path, frames: Frames, audio: Floats) -> None:
-    good(path, texture(height=128, width=128), audio)
-
-
-UNUSABLE: dict[str, tuple[Maker, str]] = UNREADABLE | {
-    "mute": (mute, "it has no sound, and no audio file of its name lies beside it"),
-    "no_face": (without_face, "no face in 20 of 20 frames"),
-    "single": (lambda p, f, a: good(p, f[:1], a), "only 1 frames have sound"),
-}
-NOTED: dict[str, tuple[Maker, str]] = {
-    "two": (lambda p, f, a: good(p, two_heads(f), a), "more than one face in 20 frames: the largest at the start"),
-    "variable": (variable_rate, "variable frame rate (17.27 on average): resampled by its timestamps to 25 fps"),
-    "short_sound": (lambda p, f, a: good(p, f, a[: len(a) // 2]), "picture is 0.40 s longer than the rest: cut to"),
-    "odd": (lambda p, f, a: write_lossless(p.with_suffix(".mkv"), f[:, :127, :125], FPS, a), ""),
-}
-
-
-@pytest.fixture(scope="module")
-def ran(
-    head: tuple[Frames, Floats], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """One folder: the subject `bad` has every unusable file, each other one a strange recording as its test clip."""
-    root = tmp_path_factory.mktemp("run")
-    for subject in ("bad", *NOTED):
-        (root / f"in/{subject}").mkdir(parents=True)
-        good(root / f"in/{subject}/a.mp4", *head)
-    good(root / "in/bad/z.mp4", *head)
-    for name, (maker, _) in UNUSABLE.items():
-        maker(root / f"in/bad/{name}.mp4", *head)
-    for subject, (maker, _) in NOTED.items():
-        maker(root / f"in/{subject}/z.mp4", *head)
-    return root, run_static(root, root / "in")
-
-
-@pytest.mark.slow
-@pytest.mark.data
-@needs_tracker
-class TestRun:
-    @pytest.mark.parametrize("name", UNUSABLE)
-    def test_an_unusable_recording_is_named_with_its_reason(
-        self, ran: tuple[Path, subprocess.CompletedProcess[str]], name: str
-    ) -> None:
-        line = next(text for text in ran[1].stderr.splitlines() if f"cannot use bad/{name}.mp4" in text)
-        assert UNUSABLE[name][1] in line
-
-    @pytest.mark.parametrize("name", NOTED)
-    def test_a_strange_recording_is_scored_and_what_was_done_to_it_is_said(
-        self, ran: tuple[Path, subprocess.CompletedProcess[str]], name: str
-    ) -> None:
-        assert rows_of(*ran)[f"{name}-z", "psnr"]["value"] > 10
-        assert NOTED[name][1] in ran[1].stderr
-
-    def test_only_usable_recordings_are_planned_and_all_of_these_scored(
-        self, ran: tuple[Path, subprocess.CompletedProcess[str]]
-    ) -> None:
-        root, done = ran
-        (run,) = json.loads(done.stdout)["runs"]
-        assert {clip for clip, _ in rows_of(*ran)} == {f"{name}-z" for name in ("bad", *NOTED)}
-        assert run["metrics"]["psnr"]["n_scored"] == run["metrics"]["psnr"]["n_total"] == 1 + len(NOTED)
-        facts = json.loads((root / run["dir"] / "run.json").read_text())["dataset_facts"]
-        assert facts["unusable"].startswith(f"{len(UNUSABLE)} files")
-        nothing_half_written(root)
-        for path in (root / "runs").rglob("*.json*"):
-            assert str(root) not in path.read_text(encoding="utf-8"), path
-
-    def test_nothing_but_bad_recordings_is_refused(self, head: tuple[Frames, Floats], tmp_path: Path) -> None:
-        (tmp_path / "in").mkdir()
-        for name in ("no_face", "text"):
-            UNUSABLE[name][0](tmp_path / f"in/{name}.mp4", *head)
-        refused(run_static(tmp_path, tmp_path / "in"), "None of the 2 recordings", "no_face.mp4", "text.mp4")
-        assert not (tmp_path / "runs").exists()
-        nothing_half_written(tmp_path)
-
-    def test_a_link_that_leads_nowhere_is_refused(self, head: tuple[Frames, Floats], tmp_path: Path) -> None:
-        (tmp_path / "in").mkdir()
-        good(tmp_path / "in/a.mp4", *head)
-        (tmp_path / "in/b.mp4").symlink_to("nowhere.mp4")
-        refused(run_static(tmp_path, tmp_path / "in"), "b.mp4 cannot be read", "leads nowhere")
-        assert not (tmp_path / "runs").exists()
-
-    def test_metrics_of_the_face_name_the_clip_side_that_has_none(
-        self, head: tuple[Frames, Floats], tmp_path: Path
-    ) -> None:
-        for name in ("pred", "ref"):
-            (tmp_path / name).mkdir()
-        for clip in ("good", "no_face", "no_face_reference", "two"):
-            frames = two_heads(head[0]) if clip == "two" else head[0]
-            good(tmp_path / f"pred/{clip}.mp4", frames, head[1])
-            good(tmp_path / f"ref/{clip}.mp4", frames, head[1])
-        without_face(tmp_path / "pred/no_face.mp4", *head)
-        without_face(tmp_path / "ref/no_face_reference.mp4", *head)
-        metrics = "lmd.mouth,psnr.mouth"
-        done = score(tmp_path, tmp_path / "pred", tmp_path / "ref", metrics, weights=str(MODEL.parent))
-        rows = rows_of(tmp_path, done)
-        for metric in metrics.split(","):
-            assert rows["no_face_reference", metric]["value"] is None
-            assert "face" in rows["no_face_reference", metric]["reason"]
-            for clip in ("good", "two"):
-                assert rows[clip, metric]["value"] is not None or rows[clip, metric]["reason"] == "infinite", metric
-        assert rows["no_face", "lmd.mouth"]["value"] is None
-        assert "no face found in frame 0 of 20" in rows["no_face", "lmd.mouth"]["reason"]
-        nothing_half_written(tmp_path)

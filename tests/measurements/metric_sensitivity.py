@@ -1,6 +1,7 @@
 """What each metric sees and what it is blind to: `python tests/measurements/metric_sensitivity.py [SOURCE|METRIC …]`.
 
-Sources: hdtf and grid (EMOBENCH_TEST_DATA; MediaPipe's weight) and puppet-tiny. Each clip is degraded at rising
+Sources: hdtf and grid (EMOBENCH_TEST_DATA; MediaPipe's weight), puppet-tiny, and where it is named `random`, which
+gives random numbers to networks whose weights are not here. Each clip is degraded at rising
 strengths and scored against itself by every metric that has its weights here; markdown on stdout, one table a source.
 A cell says how the metric takes it, with the value at the greatest strength:
   ✓ worse at every step · ~ worse in the end, but not at every step · – blind: moved less than 2 % of what it moves most
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from metric_degradations import DEGRADATIONS, FROZEN_MOUTH, cut, frozen_mouth, prediction_of
+from metrics_speed import make_random_weights
 
 from emobench import environment, registry, weights
 from emobench.cache import ArrayCache
@@ -26,6 +29,7 @@ from emobench.config import resolve
 from emobench.hashing import hash_arrays
 from emobench.judges import JudgeSet
 from emobench.metrics.faces import MEDIAPIPE_WEIGHT, MediapipeLandmarks
+from emobench.metrics.i3d import I3d
 from emobench.planning import choose_metrics
 from emobench.progress import make_progress
 from emobench.samples import reference_sample, video_sample
@@ -33,6 +37,7 @@ from emobench.scoring import BuiltMetric, CachedFeatures, ClipScores, aggregate,
 from emobench.types import Context, Judges, MetricContext, Result, Sample, Stats
 
 FRAMES, SIZE_PX, CLIPS = 75, 256, 2
+RANDOM_FRAMES, RANDOM_PX = 32, 128
 INFINITE_DB = 100.0  # what an infinite PSNR counts as
 BLIND = 0.02  # of the metric's greatest loss over all degradations
 NOT_OF_PIXELS = ("fps.render", "latency.audio", "memory.peak")
@@ -85,6 +90,37 @@ def puppet_tiny() -> Source:
         wrong.append((prediction_of(reference, frames=shown.frames, alpha=shown.alpha), reference))
     context = MetricContext(judges=judges, locate_weight=weights.locate)
     return Source(name="puppet-tiny", clips=list(clips.values()), context=context, wrong={"wrong emotion": wrong})
+
+
+def random_weights() -> Source:
+    """One HDTF clip of 32 frames at 128 px, for metrics whose weights are not here: random ones of the real layout."""
+    (path, *_) = sorted((Path(os.environ["EMOBENCH_TEST_DATA"]) / "hdtf").glob("*.mp4"))
+    whole = cut(video_sample(path, path.stem, "neutral"), RANDOM_FRAMES)
+    frames = np.stack([cv2.resize(f, (RANDOM_PX, RANDOM_PX), interpolation=cv2.INTER_AREA) for f in whole.frames])
+    clip = replace(whole, frames=frames, sha256=hash_arrays([frames]))
+    folder = environment.cache_dir() / "random-weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    make_random_weights(folder)
+    make_more_random_weights(folder)
+
+    def locate(name: str) -> Path:
+        return folder / name if (folder / name).exists() else weights.locate(name)
+
+    context = MetricContext(judges=None, locate_weight=locate)
+    return Source(name="random weights", clips=[clip], context=context, wrong={})
+
+
+def make_more_random_weights(folder: Path) -> None:
+    """Files of the layout of LPIPS's other backbones and of I3D."""
+    import torchvision
+
+    for name, network in (
+        ("lpips.vgg16", torchvision.models.vgg16),
+        ("lpips.squeezenet", torchvision.models.squeezenet1_1),
+    ):
+        layers = network(weights=None).features.state_dict()
+        torch.save({f"features.{key}": tensor for key, tensor in layers.items()}, folder / name)
+    torch.save(I3d().state_dict(), folder / "fvd.i3d")
 
 
 def dataset(name: str, root: Path | None, sets: Mapping[str, object]) -> tuple[list[Sample], Judges]:
@@ -200,13 +236,15 @@ def table(source: Source, chosen: Sequence[str], features: CachedFeatures) -> It
 
 
 SOURCES = {"hdtf": hdtf, "grid": grid, "puppet-tiny": puppet_tiny}
+ON_REQUEST = {"random": random_weights}
 
 
 def main(names: Sequence[str]) -> None:
     features = CachedFeatures(ArrayCache(environment.cache_dir()))
-    metrics = [name for name in names if name not in SOURCES]
-    for name in [name for name in names if name in SOURCES] or list(SOURCES):
-        for line in table(SOURCES[name](), metrics, features):
+    every = SOURCES | ON_REQUEST
+    metrics = [name for name in names if name not in every]
+    for name in [name for name in names if name in every] or list(SOURCES):
+        for line in table(every[name](), metrics, features):
             print(line, flush=True)
 
 

@@ -31,10 +31,10 @@ from emobench.memory import PeakMemory
 from emobench.metrics import inception, onnx, perceptual, syncnet
 from emobench.metrics.inception import build_inception
 from emobench.metrics.syncnet import SyncNet
-from emobench.metrics.torchvision_schemas import ensure_torchvision
 from emobench.planning import choose_metrics
 from emobench.samples import video_sample
 from emobench.scoring import CachedFeatures, build_metrics, measure
+from emobench.torchvision_schemas import ensure_torchvision
 from emobench.types import Extractor, MetricContext, Sample
 from emobench.workers import single_threaded
 

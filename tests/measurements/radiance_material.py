@@ -5,6 +5,7 @@ Trains nothing. Frames are chosen evenly over a subject's train clips, so that a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from emobench.types import Dataset, Floats, Frames, HeadPose, Image, Layers, Tra
 
 REGIONS = ("crop", "mouth", "eyes")
 MEMORY_MB = 100_000  # all frames
+REPORTED, UNHEARD = "s10", ("s10", "s11", "s12")  # sentences: the one of reports; settings are chosen on another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,10 @@ class Subject:
     test: Shots  # held-out sentence, all emotions
 
 
-def open_subject(name: str, size_px: int, train_frames: int, test_every: int = 1) -> Subject:
-    """Generate (or find) the clips of a subject; `train_frames` of the train frames, every n-th test frame."""
-    dataset = _prepared(size_px)
+def open_subject(name: str, size_px: int, train_frames: int, test_every: int = 1, sentence: str = REPORTED) -> Subject:
+    """Generate (or find) the clips of a subject; `train_frames` of the train frames, every n-th frame of a sentence
+    that no training heard."""
+    dataset = _prepared(size_px, sentence)
     train = [clip for clip in dataset.split("train") if clip.subject == name and clip.video is not None]
     test = [clip for clip in dataset.split("test") if clip.subject == name]
     lengths = [clip.n_frames for clip in train]
@@ -97,9 +100,11 @@ def open_truths(name: str, size_px: int) -> Iterator[tuple[Truth, Frames]]:
             yield load_truth(clip), read_video(clip.video).frames
 
 
-def _prepared(size_px: int) -> Dataset:
+def _prepared(size_px: int, sentence: str = REPORTED) -> Dataset:
+    others = [other for other in UNHEARD if other != sentence]
+    sets = [f"size_px={size_px}", f"test_sentences={json.dumps([sentence])}", f"val_sentences={json.dumps(others)}"]
     asked = Asked(
-        name="puppet", sets=[f"size_px={size_px}"], config_file=None, data_root=None,
+        name="puppet", sets=sets, config_file=None, data_root=None,
         threads=environment.thread_count(), cache_dir=environment.cache_dir(),
     )  # fmt: skip
     _, dataset = open_asked(asked, make_progress())
@@ -128,7 +133,8 @@ def some(clip: Footage, keep: NDArray[np.int64]) -> Footage:
         head_alpha=layers.head_alpha[keep], head_rgb=layers.head_rgb[keep], back_rgb=layers.back_rgb[keep],
         source=layers.source,
     )  # fmt: skip
-    return Footage(name=clip.name, track=fewer, layers=shown)
+    depth = None if clip.depth is None else clip.depth[keep]
+    return Footage(name=clip.name, track=fewer, layers=shown, emotion=clip.emotion, depth=depth)
 
 
 def composed(layers: Layers) -> Frames:

@@ -1,11 +1,11 @@
 """Measure the radiance core's speed on the CPU: numba against torch in one process, and what threads bring.
 
-    OMP_NUM_THREADS=1 python tests/measurements/radiance_speed.py [--repeats 5] [--portrait CHECKPOINT]
+    OMP_NUM_THREADS=1 python tests/measurements/radiance_speed.py [--repeats 5] [--portrait CHECKPOINT] [--only PART]
 
-Prints Markdown. Backends take turns, and every figure is the least of its repeats: on a shared machine the least is
-what the work costs, the rest is waiting. Ratios of one thread compare the process's CPU time, scaling compares wall
-time. Work is that of tests/benchmarks/radiance_head.py, whose field is untrained; with a checkpoint folder, rendering
-is timed on that subject instead, seen from its mean pose.
+PART: backends, threads, render or inside. Prints Markdown. Backends and numbers of threads take turns, and every figure
+is the least of its repeats: on a shared machine the least is what the work costs, the rest is waiting. Ratios of one
+thread compare the process's CPU time, scaling compares wall time. Work is that of tests/benchmarks/radiance_head.py,
+whose field is untrained; with a checkpoint folder, rendering is timed on that subject instead, seen from its mean pose.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from emobench.errors import InputError
 from emobench.methods.radiance import frame_kernels, fused
 from emobench.methods.radiance.accelerated import NumbaOperations
 from emobench.methods.radiance.geometry import head_rays, pixel_directions
@@ -34,7 +35,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from radiance_head import portrait, trainer
 
 SIZES = (128, 256, 512)
-WARM_UP, STEPS = 8, 12  # training steps before timing, and of one repeat
+PARTS = ("backends", "threads", "render", "inside")
+WARM_UP, STEPS, TURN = 8, 12, 4  # training steps before timing, of one repeat, and of one turn of it
 FRAMES = 8  # frames of one repeat of rendering with threads
 
 
@@ -42,33 +44,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the radiance core on the CPU, as Markdown.")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--portrait", type=Path, help="checkpoint folder of a trained subject")
+    parser.add_argument("--only", choices=PARTS, help="one part of the measurement")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    train(asked.repeats)
-    subject = Portrait.load(asked.portrait) if asked.portrait else portrait("numba")
-    render(subject, asked.repeats)
-    inside(subject, asked.repeats)
+    parts = (asked.only,) if asked.only else PARTS
+    if "backends" in parts:
+        backends(asked.repeats)
+    if "threads" in parts:
+        threads(asked.repeats)
+    if "render" in parts or "inside" in parts:
+        try:
+            subject = Portrait.load(asked.portrait) if asked.portrait else portrait("numba")
+        except InputError as error:
+            parser.error(str(error))
+        if "render" in parts:
+            render(subject, asked.repeats)
+        if "inside" in parts:
+            inside(subject, asked.repeats)
 
 
-def train(repeats: int) -> None:
-    """Samples a second of both backends on one thread, and the wall time of a step on one and two."""
+def backends(repeats: int) -> None:
+    """Training samples a second of both backends on one thread."""
     rates: dict[str, list[float]] = {"numba": [], "torch": []}
-    wall: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(repeats):
         for backend, found in rates.items():
             with Workers(1) as workers:
                 found.append(_samples_a_second(_warm(trainer(choose_backend(backend), workers))))
-        for threads, seconds in wall.items():
-            with Workers(threads) as workers:
-                work = _warm(trainer(NumbaOperations(), workers))
-                seconds.extend(_wall(partial(work._step, step)) for step in range(WARM_UP, WARM_UP + STEPS))
     fast, plain = max(rates["numba"]), max(rates["torch"])
     print("| training, one thread | samples a CPU second | ratio |\n|---|---|---|")
     print(f"| torch | {plain:,.0f} | 1 |\n| numba | {fast:,.0f} | {fast / plain:.1f} |\n")
-    one, two = min(wall[1]), min(wall[2])
-    print("| training step, numba | ms wall, least | median | relative |\n|---|---|---|---|")
-    print(f"| 1 thread | {one * 1e3:.1f} | {np.median(wall[1]) * 1e3:.1f} | 1 |")
-    print(f"| 2 threads | {two * 1e3:.1f} | {np.median(wall[2]) * 1e3:.1f} | {two / one:.2f} |\n")
+
+
+def threads(repeats: int) -> None:
+    """Wall time of a training step on one and two threads: two trainings of the same steps in one process, by turns."""
+    wall: dict[int, list[float]] = {1: [], 2: []}
+    with Workers(1) as alone, Workers(2) as pair:
+        works = {1: _warm(trainer(NumbaOperations(), alone)), 2: _warm(trainer(NumbaOperations(), pair))}
+        for first in range(WARM_UP, WARM_UP + repeats * STEPS, TURN):
+            for count, work in works.items():
+                wall[count] += [_wall(partial(work._step, step)) for step in range(first, first + TURN)]
+    print("| training step, numba | ms wall, least | lower quartile | median |\n|---|---|---|---|")
+    found = {count: np.quantile(seconds, (0, 0.25, 0.5)) for count, seconds in wall.items()}
+    print("| 1 thread | " + " | ".join(f"{value * 1e3:.1f}" for value in found[1]) + " |")
+    print("| 2 threads | " + " | ".join(f"{value * 1e3:.1f}" for value in found[2]) + " |")
+    print("| relative | " + " | ".join(f"{value:.2f}" for value in found[2] / found[1]) + " |\n")
 
 
 def _warm(work: HeadTrainer) -> HeadTrainer:
@@ -140,7 +159,7 @@ def inside(subject: Portrait, repeats: int) -> None:
         draw = partial(
             frame_kernels.render_rays, *given, starts, parts.skip, numbers, parts.config.max_samples,
             np.float32(parts.config.stop_transmittance), table.view(-1, 2).numpy(),
-            fused.grid_arrays(field.layout, "<f4"), fused.layer_arrays(decoder), sums, through,
+            fused.grid_arrays(field.layout, "<f4"), decoder.weights.numpy(), decoder.hidden, sums, through,
         )  # fmt: skip
         find()
         samples = draw()

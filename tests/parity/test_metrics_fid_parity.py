@@ -9,7 +9,7 @@ import torch
 from emobench.errors import Unavailable
 from emobench.metrics.distribution import frechet_distance, kernel_distance
 from emobench.metrics.inception import build_inception, load_inception
-from emobench.metrics.torchvision_schemas import ensure_torchvision
+from emobench.torchvision_schemas import ensure_torchvision
 
 
 def sets(count_a: int, count_b: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.metrics.image import psnr_stats, squared_error
 from emobench.metrics.perceptual import LpipsAlex, LpipsSqueeze, LpipsVgg
 from emobench.metrics.structure import UNIFORM, ms_ssim_frame, ssim_frame
-from emobench.metrics.torchvision_schemas import ensure_torchvision
+from emobench.torchvision_schemas import ensure_torchvision
 from emobench.types import MetricContext, Sample
 
 

@@ -76,6 +76,7 @@ def scene(request: pytest.FixtureRequest, layout: GridLayout) -> dict[str, objec
             background=torch.rand(200, 3, generator=generator, dtype=torch_dtype),
             variance_weight=0.3,
             factor=0.125,
+            surface=torch.rand(200, 2, generator=generator, dtype=torch_dtype),
         ),
         "exact": dtype == np.float64,
     }
@@ -238,8 +239,9 @@ def test_float32_gradients_are_as_good_as_float32(scene: dict, layout: GridLayou
     )
     targets = scene["targets"]
     wide_targets = Targets(
-        colour=targets.colour.double(), background=targets.background.double(), variance_weight=0.3, factor=0.125
-    )
+        colour=targets.colour.double(), background=targets.background.double(), variance_weight=0.3, factor=0.125,
+        surface=targets.surface.double(),
+    )  # fmt: skip
     decoder = scene["decoder"]
     wide_decoder = Decoder(weights=decoder.weights.double(), features=decoder.features, hidden=decoder.hidden)
     of_table, of_wide = torch.empty_like(scene["table"]), torch.empty(len(scene["table"]), dtype=torch.float64)

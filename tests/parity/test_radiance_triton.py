@@ -69,7 +69,12 @@ class Scene:
             table=host(self.table),
             decoder=replace(self.decoder, weights=host(self.decoder.weights)),
             samples=replace(samples, points=host(samples.points), depths=host(samples.depths)),
-            targets=replace(targets, colour=host(targets.colour), background=host(targets.background)),
+            targets=replace(
+                targets,
+                colour=host(targets.colour),
+                background=host(targets.background),
+                surface=host(targets.surfaces()),
+            ),
         )
 
 
@@ -115,6 +120,7 @@ def scene(request: pytest.FixtureRequest) -> Scene:
             background=torch.rand(RAYS, 3, generator=generator).to(DEVICE),
             variance_weight=0.3,
             factor=0.125,
+            surface=(torch.rand(RAYS, 2, generator=generator) * torch.tensor([1.0, 0.2])).to(DEVICE),
         ),
     )
 
@@ -240,7 +246,9 @@ def test_gradient_of_compositing_alone_matches_autograd(scene: Scene) -> None:
     sums = torch.zeros(RAYS, 6, dtype=torch.float64).index_add(0, ray, weights[:, None] * columns)
     error = sums[:, :3] + (1 - sums[:, 5:]) * exact.targets.background - exact.targets.colour
     variance = (sums[:, 4] - sums[:, 3].square() / sums[:, 5].clamp(min=1e-3)).clamp(min=0)
-    loss = 0.125 * (error.square().mean() + 0.3 * variance.mean())
+    wanted, weight = exact.targets.surfaces().unbind(1)
+    shape = weight * (sums[:, 3] - sums[:, 5] * wanted).square()
+    loss = 0.125 * (error.square().mean() + 0.3 * variance.mean() + shape.mean())
     (expected,) = torch.autograd.grad(loss, inputs)
     given = [torch.exp(raw[:, 0].clamp(max=9.0)).to(DEVICE), torch.sigmoid(raw[:, 1:]).to(DEVICE)]
     found, found_weights, gradient = operations("exact").ray_loss(scene.samples, scene.targets, *given, STEP_MM)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from emobench.methods.radiance.operations import AdamRates, zero_moments
+from emobench.methods.radiance.operations import AdamRates, Moments, zero_moments
 from emobench.methods.radiance.reference import TorchOperations
 
 pytest.importorskip("triton", minversion="3.9", reason="the interpreter of triton 3.9 or newer is needed (Linux)")
@@ -66,3 +66,19 @@ def test_table_updates_match_torch_adam() -> None:
     # a first step is rate · sign(gradient): sums of four near zero are rounded, relatively, by more than others
     for left, right in zip((base, expression), expected, strict=True):
         assert_close(left, right.detach(), 2e-5)
+
+
+def test_columns_without_a_gradient_stay_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(4)
+    start = [torch.randn(700, generator=generator), torch.randn(3, 345, generator=generator)]
+    base, expression = (tensor.to(DEVICE, copy=True) for tensor in start)
+    conditions, gradients = torch.randn(2, 3, generator=generator), torch.randn(2, 700, generator=generator)
+    idle = torch.rand(700, generator=generator) < 0.5
+    gradients[:, idle] = 0
+    pairs = [Moments(first=torch.full_like(t, 0.1), second=torch.full_like(t, 0.2)) for t in (base, expression)]
+    rates = AdamRates(rate=0.1, correction=1.0)
+    OPERATIONS.update_tables(base, expression, pairs, gradients.to(DEVICE), conditions.to(DEVICE), rates, (0, 700))
+    for value, old, pair in zip((base, expression), start, pairs, strict=True):
+        still = idle[: value.shape[-1]]
+        assert torch.equal(value.cpu()[..., still], old[..., still])
+        assert torch.equal(pair.first.cpu() == 0.1, still.expand(value.shape))

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from emobench.compare import Tolerance, compare_groups, compare_runs, render_table, to_json
+from emobench.compare import Tolerance, compare_groups, compare_runs
+from emobench.comparison_tables import render_table, to_json
 from emobench.errors import UsageError
 from emobench.store import ScoreRow
 

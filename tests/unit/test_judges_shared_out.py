@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from emobench import registry
 from emobench.datasets.puppet.config import PuppetConfig, PuppetTinyConfig
 from emobench.datasets.puppet.recipe import plan
 from emobench.errors import InputError
+from emobench.hashing import code_hash, short
 from emobench.judges import making
 from emobench.judges.judge_set import SEEDS, JudgeSet
 from emobench.judges.material import Filmed, Spoken
@@ -133,12 +135,12 @@ def test_a_judge_that_loses_more_than_ten_points_on_true_alpha_is_unreliable(sca
     assert verdict(scale).startswith(said)
 
 
-def write_run(folder, method, right, config=None, name=""):
+def write_run(folder, method, right, config=None, name="", code=""):
     store = RunStore(folder / (name or method))
     info = RunInfo(
         method=method, method_version="1", role="method", dataset="d", seed=0, identity=method, status="complete",
         config=config or {}, passed=[], preset="", subjects=["s"], protocol="strict", dataset_facts={},
-        judge_report={"emotion.accuracy.blurred": 90.0}, split_hash="x",
+        judge_report={"emotion.accuracy.blurred": 90.0}, split_hash="x", code=code,
     )  # fmt: skip
     rows = [
         ScoreRow(
@@ -202,6 +204,16 @@ def test_among_several_true_alpha_that_of_the_same_request_counts_and_else_none(
     assert alone.run.judge_report["emotion.verdict"] == "ungraded: several true_alpha"
     assert "emotion.test_accuracy.true_alpha" not in alone.run.judge_report
     assert alone.results["emotion.judge"].reason is None
+
+
+def test_among_several_true_alpha_of_one_configuration_that_of_today_s_code_counts(tmp_path):
+    write_run(tmp_path, "ground_truth", [1, 1, 1, 1])
+    today = short(code_hash(registry.find("method", "true_alpha").code))
+    write_run(tmp_path, "true_alpha", [0, 0, 0, 0], LONG, "a of older code", code="older")
+    write_run(tmp_path, "true_alpha", [1, 1, 1, 1], LONG, "z of today", code=today)
+    (graded,) = grade_judges([write_run(tmp_path, "emohead", [1, 0, 0, 0], LONG)], tmp_path)
+    assert graded.run.judge_report["emotion.verdict"] == "reliable"
+    assert graded.run.judge_report["emotion.test_accuracy.true_alpha"] == 100.0
 
 
 def test_a_run_that_another_process_holds_is_marked_for_the_table_and_left_alone_on_disk(tmp_path):

@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 QUICK = ["--set", "radiance.steps=60", "--set", "training.steps=60", "--set", "refinement.steps=30"]
-ROWS = {"emohead", "ground_truth", "static", "mean_expression", "emotion_mean", "true_alpha"}
+ROWS = {"emohead", "ground_truth", "static", "mean_expression", "emotion_mean", "nearest_audio", "true_alpha"}
 RESULT_KEYS = {
     "value", "ci_low", "ci_high", "n_scored", "n_total", "unit", "higher_is_better", "signature", "reason",
 }  # fmt: skip
@@ -192,6 +192,43 @@ def test_report_compare_and_synth_work_from_disk(finished: tuple[Path, dict[str,
     assert done.returncode == 2
     assert "hapy" in done.stderr
     assert "happy" in done.stderr
+
+
+def test_a_run_is_inspected_and_drawn_from_disk(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, data = finished
+    run = runs_by_method(data)["emohead"]["dir"]
+    done = emobench(root, "inspect", run, "--hyperplanes", "--json", "-o", "planes.svg")
+    assert done.returncode == 0, done.stderr[-2000:]
+    emotions = json.loads(done.stdout)["emotions"]
+    assert set(emotions) == {"angry", "happy", "neutral"}
+    assert all(facts["frames"] > 0 and facts["tau"]["clips"] == 1 for facts in emotions.values())
+    for name, more in (("sweep", ["--film", "sweep.mp4"]), ("refinement", []), ("views", [])):
+        done = emobench(root, "figures", name, run, "-o", f"{name}.png", *more)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert all((root / f"{name}").stat().st_size > 5000 for name in ("planes.svg", "sweep.png", "sweep.mp4"))
+    wav = next((root / "cache").rglob("*.wav"))
+    arguments = ["--checkpoint", run, "--audio", str(wav), "--emotion", "happy", "--pose-from", "clip", "-o", "2.mp4"]
+    done = emobench(root, "synth", *arguments, "--intensity", "0.8", "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["real_time_factor"] > 0
+
+
+def test_an_ablation_trains_nothing_twice(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, data = finished
+    command = ["ablate", "-m", "emohead", "-d", "puppet-tiny", *QUICK, "--rows", "no-refinement", "--metrics", "psnr"]
+    first = emobench(root, *command, "--json")
+    assert first.returncode == 0, first.stderr[-2000:]
+    for words in ("checkpoint found: not training again", "stage 1 from the cache", "from the cache ("):
+        assert words in first.stderr
+    table = json.loads(first.stdout)
+    assert set(table["rows"]) == {"full", "no-refinement"}
+    full = runs_by_method(data)["emohead"]["metrics"]["psnr"]["value"]
+    assert table["rows"]["full"]["metrics"]["psnr"]["value"] == pytest.approx(full)
+    folder = root / "runs" / "puppet-tiny" / "ablation-emohead"
+    assert {path.suffix for path in folder.glob("ablation.*")} == {".csv", ".md", ".tex", ".html", ".json"}
+    second = emobench(root, *command, "--json")
+    assert second.stdout == first.stdout
+    assert second.stderr.count("checkpoint found: not training again") == 2
 
 
 KNOCK_OUT = """

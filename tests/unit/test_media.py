@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,89 +23,9 @@ from emobench.media import (
     write_preview,
 )
 
-RATE = 16_000
+from .media_files import RATE, clicks, encode_audio, encode_flat, encode_uneven, noise_frames, offset_ms, smooth_frames
+
 DATA = Path(os.environ.get("EMOBENCH_TEST_DATA", "/nonexistent"))
-
-
-def noise_frames(n: int, height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
-
-
-def smooth_frames(n: int, height: int, width: int) -> np.ndarray:
-    y, x = np.mgrid[0:height, 0:width]
-    frames = [np.stack([x * 200 / width, y * 200 / height, 90 + 0 * x + t], -1) for t in range(n)]
-    return np.stack(frames).astype(np.uint8)
-
-
-def clicks(seconds: float, rate: int = RATE) -> np.ndarray:
-    """Band-limited pulses at uneven distances, so that only the true offset correlates."""
-    track = np.zeros(int(seconds * rate), np.float32)
-    half = rate // 400
-    pulse = np.hanning(2 * half) * np.cos(np.arange(-half, half) * 2 * np.pi * 1200 / rate)
-    for moment in (0.31, 0.94, 1.73, 2.41):
-        centre = int(moment * rate)
-        track[centre - half : centre + half] += 0.8 * pulse.astype(np.float32)
-    return track
-
-
-def offset_ms(heard: np.ndarray, sent: np.ndarray, rate: int = RATE) -> float:
-    """Delay of `heard` after `sent`, by the peak of the cross-correlation refined with a parabola."""
-    n = len(heard) + len(sent)
-    product = np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(sent, n)), n)
-    peak = int(product.argmax())
-    left, middle, right = product[peak - 1], product[peak], product[(peak + 1) % n]
-    fine = 0.5 * (left - right) / (left - 2 * middle + right)
-    lag = peak - n if peak > n // 2 else peak
-    return float((lag + fine) / rate * 1000)
-
-
-def encode_audio(path: Path, codec: str, samples: np.ndarray, rate: int, options: dict[str, str] | None = None) -> None:
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size)
-        values = (np.clip(samples, -1, 1) * 32767).astype(np.int16)[None]
-        frame = av.AudioFrame.from_ndarray(values, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = rate, 0
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-
-
-def encode_flat(path: Path, yuv: tuple[int, int, int], matrix: int, size: tuple[int, int] = (64, 48)) -> None:
-    """A lossless 4:2:0 clip of one colour with a matrix tag (2 = untagged)."""
-    width, height = size
-    planes = np.concatenate(
-        [np.full(width * height, yuv[0]), np.full(width * height // 4, yuv[1]), np.full(width * height // 4, yuv[2])]
-    ).astype(np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.colorspace = matrix
-        stream.codec_context.color_range = 1
-        for index in range(3):
-            frame = av.VideoFrame.from_ndarray(planes.reshape(height * 3 // 2, width), format="yuv420p")
-            frame.pts, frame.colorspace, frame.color_range = index, matrix, 1
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def encode_uneven(path: Path, stamps_ms: list[int]) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for stamp in stamps_ms:
-            frame = av.VideoFrame.from_ndarray(noise_frames(1, 32, 32)[0], format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def truncated(path: Path, fraction: float) -> Path:
-    target = path.with_name(f"cut-{path.name}")
-    content = path.read_bytes()
-    target.write_bytes(content[: int(len(content) * fraction)])
-    return target
 
 
 class TestLosslessStore:
@@ -299,87 +218,6 @@ class TestRate:
     def test_millisecond_rounding_is_not_variable_rate(self, tmp_path: Path) -> None:
         encode_uneven(tmp_path / "a.mkv", [round(i * 1001 / 30) for i in range(60)])
         assert not read_video(tmp_path / "a.mkv").is_variable_rate
-
-
-class TestRefusals:
-    @pytest.mark.parametrize("kind", ["mp4", "mkv"])
-    @pytest.mark.parametrize("fraction", [0.3, 0.7, 0.99])
-    def test_a_truncated_file_is_called_truncated(self, tmp_path: Path, kind: str, fraction: float) -> None:
-        whole = tmp_path / f"a.{kind}"
-        (write_preview if kind == "mp4" else write_lossless)(whole, noise_frames(30, 48, 48), 25.0, clicks(3)[:19200])
-        cut = truncated(whole, fraction)
-        for reader in (read_video, probe, read_audio):
-            with pytest.raises(InputError, match="truncated"):
-                reader(cut)
-
-    def test_an_mp4_without_its_index_is_called_truncated(self, tmp_path: Path) -> None:
-        encode_flat(tmp_path / "a.mp4", (100, 128, 128), 1)  # plain mp4: the index comes last
-        content = (tmp_path / "a.mp4").read_bytes()
-        (tmp_path / "b.mp4").write_bytes(content[: content.index(b"moov") - 4])
-        with pytest.raises(InputError, match="truncated"):
-            read_video(tmp_path / "b.mp4")
-
-    @pytest.mark.data
-    @pytest.mark.skipif(not DATA.is_dir(), reason="EMOBENCH_TEST_DATA is not set: no real clips here")
-    @pytest.mark.parametrize("fraction", [0.35, 0.8, 0.995])
-    def test_a_truncated_mpeg_program_stream_is_called_truncated(self, tmp_path: Path, fraction: float) -> None:
-        (tmp_path / "a.mpg").write_bytes((DATA / "grid_s1/bbaf2n.mpg").read_bytes())
-        with pytest.raises(InputError, match="truncated"):
-            read_video(truncated(tmp_path / "a.mpg", fraction))
-
-    def test_damage_that_stops_the_decoder_is_said_in_one_line(self, tmp_path: Path) -> None:
-        write_preview(tmp_path / "a.mp4", noise_frames(30, 48, 48), 25.0, clicks(3)[:19200])
-        content = bytearray((tmp_path / "a.mp4").read_bytes())
-        start = content.index(b"mdat") + 4
-        content[start:-2000] = bytes(len(content) - 2000 - start)
-        (tmp_path / "a.mp4").write_bytes(content)
-        with pytest.raises(InputError, match="damaged") as caught:
-            read_video(tmp_path / "a.mp4")
-        assert "Errno" not in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-    def test_sound_only_is_no_video(self, tmp_path: Path) -> None:
-        write_audio(tmp_path / "a.wav", clicks(3))
-        with pytest.raises(InputError, match="no video stream"):
-            read_video(tmp_path / "a.wav")
-
-    @pytest.mark.parametrize("content", [b"", b"this is no video at all" * 50])
-    def test_garbage_is_refused_in_one_line(self, tmp_path: Path, content: bytes) -> None:
-        (tmp_path / "a.mp4").write_bytes(content)
-        with pytest.raises(InputError) as caught:
-            read_video(tmp_path / "a.mp4")
-        assert "\n" not in str(caught.value)
-
-    def test_missing_file_and_folder_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="does not exist"):
-            probe(tmp_path / "none.mp4")
-        with pytest.raises(InputError, match="is a folder"):
-            probe(tmp_path)
-
-
-class TestAtomicity:
-    @pytest.mark.parametrize("writer", [write_lossless, write_preview])
-    def test_a_failure_leaves_nothing_behind(self, tmp_path: Path, writer) -> None:  # type: ignore[no-untyped-def]
-        def breaking() -> Iterator[np.ndarray]:
-            yield from noise_frames(3, 16, 16)
-            raise RuntimeError("power cut")
-
-        path = tmp_path / ("a.mkv" if writer is write_lossless else "a.mp4")
-        path.write_bytes(b"old")
-        with pytest.raises(RuntimeError, match="power cut"):
-            writer(path, breaking(), 25.0)
-        assert [p.name for p in tmp_path.iterdir()] == [path.name]
-        assert path.read_bytes() == b"old"
-
-    def test_unequal_frames_are_refused(self, tmp_path: Path) -> None:
-        frames = [noise_frames(1, 16, 16)[0], noise_frames(1, 16, 18)[0]]
-        with pytest.raises(InputError, match="frame 1"):
-            write_lossless(tmp_path / "a.mkv", frames, 25.0)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_no_frames_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no frames"):
-            write_preview(tmp_path / "a.mp4", [], 25.0)
 
 
 def test_probe_counts_what_decoding_gives(tmp_path: Path) -> None:

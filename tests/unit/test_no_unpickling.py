@@ -15,7 +15,7 @@ ROOTS = [
     Path(package.__file__ or "").parent for package in (emobench, emobench.metrics, emobench.methods, emobench.reports)
 ]
 UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-ALLOWED: dict[str, str] = {}  # file name: why
+ALLOWED = {"unpickling.py": "in a child process, a file whose sha256 the user gave"}  # file name: why
 
 
 def sources() -> Iterator[tuple[Path, ast.AST]]:

@@ -167,6 +167,7 @@ def test_threads_do_not_shorten_the_seconds_of_frames_that_are_drawn_one_by_one(
 def test_training_follows_the_numba_backend(parts: PortraitParts) -> None:
     """Three steps and a look at the occupancy: the same random numbers, so the same losses within rounding."""
     from emobench.methods.radiance.footage import pack_footage
+    from emobench.methods.radiance.settling import settle
     from emobench.methods.radiance.trainer import HeadTrainer
     from emobench.methods.radiance.triton_operations import TritonOperations
     from emobench.methods.radiance.workers import Workers
@@ -185,7 +186,7 @@ def test_training_follows_the_numba_backend(parts: PortraitParts) -> None:
             for index in range(3):
                 trainer._step(index)
             trainer._update_occupancy(2)
-            trainer._settle()
+            settle(trainer)
         runs.append((trainer.losses, field.base.cpu(), occupancy.skip))
     (losses, base, skip), (device_losses, device_base, device_skip) = runs
     assert losses[0] != losses[2]

@@ -17,6 +17,7 @@ from emobench.methods.radiance.geometry import Box, head_rays, pixel_directions,
 from emobench.methods.radiance.layouts import grid_layout
 from emobench.methods.radiance.occupancy import skip_distances, tight_box, visual_hull
 from emobench.methods.radiance.operations import choose_backend
+from emobench.methods.radiance.ray_kernels import mark_seen
 from emobench.methods.radiance.workers import Workers
 from emobench.types import Camera, HeadPose, Layers, Track
 
@@ -161,6 +162,18 @@ def test_hull_of_turning_ball_is_about_the_ball() -> None:
     smaller = tight_box(hull, box)
     assert (smaller.low >= box.low).all()
     assert (smaller.size < box.size).any()
+
+
+def test_rays_see_into_cells_up_to_where_half_of_their_light_ends() -> None:
+    seen = np.zeros((8, 8, 8), np.uint8)
+    origin, along_x = np.array([-0.5, 0.3, 0.6], np.float32), np.array([[0.01, 0, 0], [0.01, 0, 0]], np.float32)
+    depths = np.array([70, 90, 110, 70], np.float32)  # mm: x of 0.2, 0.4, 0.6 and 0.2
+    weights = np.array([0.3, 0.3, 0.4, 0.2], np.float32)  # the second ray lets most of its light through
+    for rays, reached in ((1, 4), (2, 8)):  # with the surface's own cell; then all
+        directions, counts = along_x[:rays], np.array([3, 1], np.int32)[:rays]
+        mark_seen(origin, directions, weights, depths, counts, np.float32(1), seen)
+        assert np.flatnonzero(seen[4, 2]).tolist() == list(range(reached))
+    assert seen.sum() == 8
 
 
 def test_level_sizes_follow_the_geometric_progression() -> None:

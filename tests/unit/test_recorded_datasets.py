@@ -8,124 +8,35 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
 from emobench import registry, weights
-from emobench.datasets import recorded, tracking
+from emobench.datasets import cutting, recorded
 from emobench.datasets.folder import FolderConfig, FolderDataset
-from emobench.datasets.mead import MeadConfig, MeadDataset
+from emobench.datasets.mead import MeadDataset
 from emobench.errors import InputError, Unavailable
-from emobench.face.landmarks import FACE_OVAL_OF_MEDIAPIPE, mouth_opening
-from emobench.face.mediapipe_tracker import MediapipeTrack
+from emobench.face.landmarks import mouth_opening
 from emobench.face.tracks import load_layers, load_track
-from emobench.media import read_audio, read_video, write_audio, write_lossless, write_preview
-from emobench.progress import SilentProgress
-from emobench.types import Context
+from emobench.media import read_audio, read_video, write_audio, write_preview
+
+from .recordings import (
+    context,
+    folder,
+    ids,
+    sound,
+    stand_in,  # noqa: F401  a fixture
+    uneven_video,
+    video,
+)
 
 DATA = Path(os.environ.get("EMOBENCH_TEST_DATA", "/nonexistent"))
 MODEL = Path(os.environ.get("EMOBENCH_WEIGHTS", "/nonexistent")) / "face_landmarker.task"
 needs_real = pytest.mark.skipif(
     not (DATA.is_dir() and MODEL.is_file()), reason="EMOBENCH_TEST_DATA or EMOBENCH_WEIGHTS is not set"
 )
-SMALL = {"size_px": 32}
-
-
-class Notes(SilentProgress):
-    """Keeps what would be printed."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-
-def sound(seconds: float) -> np.ndarray:
-    return (0.2 * np.sin(np.arange(int(seconds * 16000)) * 0.08)).astype(np.float32)
-
-
-def pictures(n: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Grey frames that grow brighter, so that each can be told from the others."""
-    return np.stack([np.full((height, width, 3), 60 + min(2, 190 // n) * t, np.uint8) for t in range(n)])
-
-
-def video(path: Path, n: int = 20, fps: float = 25.0, seconds: float | None = None) -> Path:
-    """An MP4 or MKV with n frames and sound of the same length, or of `seconds`; 0 means no sound."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    length = n / fps if seconds is None else seconds
-    write = write_lossless if path.suffix == ".mkv" else write_preview
-    write(path, pictures(n), fps, sound(length) if length else None)
-    return path
-
-
-def uneven_video(path: Path, stamps_ms: list[int]) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        voice = container.add_stream("pcm_s16le", rate=16000, layout="mono")
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for stamp, image in zip(stamps_ms, pictures(len(stamps_ms)), strict=True):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")
-            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        values = (sound(stamps_ms[-1] / 1000 + 0.04) * 32767).astype(np.int16)[None]
-        block = av.AudioFrame.from_ndarray(values, format="s16", layout="mono")
-        block.sample_rate = 16000
-        container.mux(voice.encode(block))
-        container.mux(stream.encode(None))
-
-
-def mesh(width: int, height: int) -> np.ndarray:
-    points = np.tile(np.array([width / 2, height / 2, 0], np.float32), (478, 1))
-    angles = np.linspace(-np.pi / 2, 1.5 * np.pi, len(FACE_OVAL_OF_MEDIAPIPE), endpoint=False)
-    points[list(FACE_OVAL_OF_MEDIAPIPE), 0] += 0.15 * height * np.cos(angles)
-    points[list(FACE_OVAL_OF_MEDIAPIPE), 1] += 0.2 * height * np.sin(angles)
-    for index, side in ((33, -0.1), (133, -0.04), (362, 0.04), (263, 0.1)):
-        points[index] += [side * height, -0.04 * height, 0]
-    return points
-
-
-def fake_tracker(frames, fps, model, progress=None) -> MediapipeTrack:  # type: ignore[no-untyped-def]
-    seen = list(frames)
-    n, height, width = len(seen), *seen[0].shape[:2]
-    matrix = np.eye(4, dtype=np.float32)
-    matrix[2, 3] = -50
-    return MediapipeTrack(
-        blendshapes=np.tile(np.array([0, 0.5], np.float32), (n, 1)), blendshape_names=("_neutral", "jawOpen"),
-        matrices=np.tile(matrix, (n, 1, 1)), landmarks478=np.tile(mesh(width, height), (n, 1, 1)),
-        valid=np.array([frame.mean() > 20 for frame in seen]), n_faces=np.ones(n, np.int64),
-        width=width, height=height, fps=fps,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tracking, "track_frames", fake_tracker)
-    monkeypatch.setattr(recorded.weights, "locate", lambda name: tmp_path / "model")
-    monkeypatch.setattr(recorded.weights, "sha256_of", lambda name: "0" * 64)
-
-
-def context(root: Path | None, tmp_path: Path, threads: int = 1) -> Context:
-    return Context(
-        seed=0, device="cpu", threads=threads, cache_dir=tmp_path / "cache", progress=Notes(), data_root=root
-    )
-
-
-def folder(root: Path | None, tmp_path: Path, **config: object) -> FolderDataset:
-    return FolderDataset(FolderConfig(**{**SMALL, **config}), context(root, tmp_path))
-
-
-def mead(root: Path | None, tmp_path: Path, **config: object) -> MeadDataset:
-    return MeadDataset(MeadConfig(**{**SMALL, **config}), context(root, tmp_path))
-
-
-def ids(dataset: FolderDataset | MeadDataset, name: str) -> list[str]:
-    return [clip.id for clip in dataset.split(name)]  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -289,16 +200,16 @@ class TestFolder:
             video(tmp_path / f"in/{name}.mp4", n=6)
         written = []
 
-        def dying(job: tracking.WriteJob) -> None:
+        def dying(job: cutting.WriteJob) -> None:
             if len(written) == 1:
                 raise KeyboardInterrupt
             written.append(job)
-            tracking.write_clips(job)
+            cutting.write_clips(job)
 
         monkeypatch.setattr(recorded, "write_clips", dying)
         with pytest.raises(KeyboardInterrupt):
             folder(tmp_path / "in", tmp_path).prepare()
-        monkeypatch.setattr(recorded, "write_clips", lambda job: (written.append(job), tracking.write_clips(job)))
+        monkeypatch.setattr(recorded, "write_clips", lambda job: (written.append(job), cutting.write_clips(job)))
         dataset = folder(tmp_path / "in", tmp_path)
         dataset.prepare()
         assert len(written) == 3  # each clip once
@@ -353,102 +264,6 @@ def test_without_the_weight_the_fetch_command_is_named(tmp_path: Path, monkeypat
     video(tmp_path / "in/a.mp4", n=4)
     with pytest.raises(Unavailable, match=r"emobench weights fetch mediapipe\.face_landmarker"):
         folder(tmp_path / "in", tmp_path).prepare()
-
-
-def mead_tree(root: Path) -> None:
-    """M003 in the authors' layout (one emotion lacks a level), W009 flattened; one file 29.97 fps, one 1080p."""
-    for number in range(1, 5):
-        name = f"{number:03d}"
-        video(root / f"M003/video/front/neutral/level_1/{name}.mp4", n=6, seconds=0)
-        video(root / f"M003/video/left_30/neutral/level_1/{name}.mp4", n=6, seconds=0)
-        (root / "M003/audio/neutral/level_1").mkdir(parents=True, exist_ok=True)
-        write_preview(root / "tmp.mp4", pictures(6), 25, sound(0.24))
-        (root / "tmp.mp4").rename(root / f"M003/audio/neutral/level_1/{name}.m4a")
-        for level in (1, 3):
-            video(root / f"M003/video/front/angry/level_{level}/{name}.mp4", n=6)
-        video(root / f"W009/front/happy_level_2/{name}.mp4", n=6, fps=29.97 if number == 1 else 25)
-    write_preview(root / "M003/video/front/angry/level_3/001.mp4", pictures(4, 1080, 1920), 25, sound(0.16))
-
-
-@pytest.mark.usefixtures("stand_in")
-class TestMead:
-    config: dict[str, object] = {"test_neutral": 2, "test_other": 1, "val": 1}  # noqa: RUF012
-
-    def test_both_layouts_are_read_and_only_the_front_view(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD", tmp_path, **self.config)
-        clips = [c for role in ("train", "val", "test") for c in dataset.split(role)]  # type: ignore[arg-type]
-        assert len(clips) == 16
-        assert {c.subject for c in clips} == {"M003", "W009"}
-        assert {(c.emotion, c.intensity) for c in clips} == {
-            ("neutral", 1), ("angry", 1), ("angry", 3), ("happy", 2),
-        }  # fmt: skip
-
-    def test_split_is_the_readmes_per_emotion_and_level(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD", tmp_path, subjects=("M003",), **self.config)
-        assert ids(dataset, "test") == [
-            "M003-angry-level_1-004", "M003-angry-level_3-004",
-            "M003-neutral-level_1-003", "M003-neutral-level_1-004",
-        ]  # fmt: skip
-        assert ids(dataset, "val") == [
-            "M003-angry-level_1-003", "M003-angry-level_3-003", "M003-neutral-level_1-002",
-        ]  # fmt: skip
-
-    def test_defaults_are_ten_and_six(self) -> None:
-        assert (MeadConfig().test_neutral, MeadConfig().test_other) == (10, 6)
-
-    def test_each_file_is_probed_and_missing_levels_are_noted(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD", tmp_path, **self.config)
-        facts = dataset.describe()
-        assert facts["fps"] == "25, 29.97"
-        assert "M003: no videos of angry level_2" in facts["missing"]
-        assert "non-commercial" in facts["licence"]
-        large = next(c for c in dataset.split("train") if c.id == "M003-angry-level_3-001")
-        assert read_video(large.video).frames.shape == (4, 32, 32, 3)  # type: ignore[arg-type]
-
-    def test_recordings_of_one_subject_share_one_camera_whatever_their_size(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD", tmp_path, subjects=("M003",), **self.config)
-        clips = [c for role in ("train", "val", "test") for c in dataset.split(role)]  # type: ignore[arg-type]
-        tracks = {c.id: load_track(c.extras["track"]) for c in clips}
-        large, usual = tracks.pop("M003-angry-level_3-001"), tracks["M003-angry-level_3-002"]
-        assert {track.camera for track in tracks.values()} == {large.camera}
-        np.testing.assert_allclose(large.landmarks[0], usual.landmarks[0], atol=0.01)  # the same head, only larger
-        assert "1 of 12 recordings (1920×1080) scaled to 64×48" in dataset.describe()["notes"]
-
-    def test_a_subject_with_test_clips_only_is_refused_before_tracking(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        with pytest.raises(InputError, match="all 4 videos of W009 are in the test split"):
-            mead(tmp_path / "MEAD", tmp_path, test_neutral=2, test_other=4, levels=(2,), emotions=("happy",)).prepare()
-
-    def test_limits_apply_after_the_split(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD", tmp_path, subjects=("M003",), emotions=("angry",), levels=(3,), max_clips=1,
-                       **self.config)  # fmt: skip
-        assert ids(dataset, "train") == ["M003-angry-level_3-001"]
-        assert ids(dataset, "test") == ["M003-angry-level_3-004"]
-
-    def test_a_subjects_own_folder_may_be_the_root(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        dataset = mead(tmp_path / "MEAD/W009", tmp_path, **self.config)
-        assert {c.subject for c in dataset.split("train")} == {"W009"}
-
-    def test_without_data_it_says_what_it_looked_for_and_how_to_obtain_it(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="--data-root"):
-            mead(None, tmp_path).prepare()
-        (tmp_path / "MEAD").mkdir()
-        with pytest.raises(InputError) as caught:
-            mead(tmp_path / "MEAD", tmp_path).prepare()
-        text = str(caught.value)
-        for part in ("front/angry/level_1/001.mp4", "wywu.github.io/projects/MEAD", "non-commercial", "no redis"):
-            assert part in text
-
-    def test_an_absent_subject_is_answered_with_those_present(self, tmp_path: Path) -> None:
-        mead_tree(tmp_path / "MEAD")
-        with pytest.raises(InputError, match="M003, W009"):
-            mead(tmp_path / "MEAD", tmp_path, subjects=("W999",)).prepare()
 
 
 def test_the_specs_find_their_classes() -> None:

@@ -8,8 +8,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from rich.cells import cell_len
 
 from emobench import registry
+from emobench.cli import main
 from emobench.errors import UsageError
 from emobench.specs import MethodSpec
 
@@ -84,3 +86,12 @@ def test_listing_imports_no_heavy_package_and_prints_json(kind: str) -> None:
     for row in json.loads(done.stdout):
         assert {"name", "version", "summary", "available", "reason"} <= set(row)
         assert row["available"] == (row["reason"] is None)
+
+
+def test_presets_are_listed_with_what_they_change(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "methods", "--presets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(cell_len, lines)) <= 80  # α̃ is two characters in one column
+    assert any("emohead/no-text: no transcript" in line for line in lines)
+    assert main(["list", "methods"]) == 0
+    assert "emohead/no-text" not in capsys.readouterr().out

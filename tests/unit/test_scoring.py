@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -140,3 +141,24 @@ def test_a_backend_that_was_asked_for_has_its_own_run() -> None:
 )
 def test_shared_texts_name_no_absolute_path(text: str, shared: str) -> None:
     assert without_folders(text) == shared
+
+
+def test_spare_workers_measure_metrics_of_one_clip_side_by_side_with_the_same_result(tmp_path: Path) -> None:
+    meeting = Barrier(2, timeout=20)  # broken, and an error, where the two are not measured at once
+
+    def meet() -> float:
+        meeting.wait()
+        return 1.0
+
+    def plain() -> list[BuiltMetric]:
+        missing = built(None, "missing", reason="no weights")
+        return [built(Made(lambda: 2.0), "a"), missing, built(Made(raising(UnscoredError("no face"))), "b")]
+
+    def score_all(items: list[BuiltMetric], workers: int) -> dict[str, tuple[str, Stats]]:
+        features, keys = CachedFeatures(ArrayCache(tmp_path / "cache")), {item.spec.name: "key" for item in items}
+        return score_clip(items, {}, keys, lambda: (SAMPLE, SAMPLE), features, workers)
+
+    found = score_all([built(Made(meet), "one"), built(Made(meet), "two")], 2)
+    assert [stats.value for _, stats in found.values()] == [1.0, 1.0]
+    assert score_all(plain(), 3) == score_all(plain(), 1)
+    assert list(score_all(plain(), 3)) == ["a", "missing", "b"]

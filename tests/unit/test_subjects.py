@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from emobench.subjects import SubjectCard, sway
+from emobench.head_motion import sway
+from emobench.subjects import SubjectCard
 from emobench.types import Camera
 
 CARD = SubjectCard(

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from emobench.hashing import hash_arrays, hash_text
+from emobench.kernel_storage import can_store_kernels
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,9 +24,9 @@ _stamps: dict[int, str] = {}  # by id of a compiled kernel
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a kernel; the same input gives the same bytes on every machine and with every number of workers."""
-    kernel: Any = njit(cache=True, error_model="numpy", boundscheck=False)(function)
+    kernel: Any = njit(cache=can_store_kernels(), error_model="numpy", boundscheck=False)(function)
     stamp = hash_text("\n".join(_seen(cast("Any", function).__globals__)))
-    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)  # absent where numba is told not to compile
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)  # absent where nothing is stored
     if file is not None:
         file._source_stamp = (file._source_stamp, stamp)
     _stamps[id(kernel)] = stamp

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -128,4 +129,5 @@ def _answer(engine: Engine, version: str, line: bytes, answers: BinaryIO) -> Non
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to answer: it closes our stdin
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -105,3 +105,56 @@ def test_accuracy_is_measured_on_clips_left_out() -> None:
     alpha = alpha.astype(np.float32)
     chance = LabelledFrames(alpha=alpha, emotion=by_clip[data.clip], level=data.level, clip=data.clip)
     assert fit(chance).accuracy.max() < 0.8
+
+
+def test_the_landing_step_takes_the_clip_to_the_median_of_tag_and_level() -> None:
+    data = frames()
+    planes = fit(data)
+    clip = data.alpha[data.clip == 0]
+    moved = planes.push(clip, "happy", np.ones(len(clip), np.float32), 3, "landing")
+    wanted = planes.target[planes.emotions.index("happy"), 2]
+    assert planes.distance(moved, "happy").mean() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_the_joint_step_takes_the_spoken_emotion_away_where_a_normal_leaves_it() -> None:
+    data = frames()
+    planes = fit(data)
+    angry = data.alpha[(data.emotion == "angry") & (data.level == 3)]
+    ones = np.ones(len(angry), np.float32)
+    joint, normal = (planes.push(angry, "happy", ones, 3, kind) for kind in ("joint", "normal"))
+    np.testing.assert_allclose(joint.mean(axis=0)[2:4], [0, 4], atol=0.3)  # columns of anger and happiness
+    assert np.abs(normal.mean(axis=0)[2:4] - [0, 4]).max() > 1.0
+
+
+def test_the_joint_step_leaves_articulation_alone() -> None:
+    data = frames()
+    planes = fit(data)
+    angry = data.alpha[data.clip == 0]
+    moved = planes.push(angry, "happy", np.ones(len(angry), np.float32), 3, "joint")
+    assert np.abs(moved - angry)[:, :2].max() < 0.5  # the mouth swings by 3
+    assert np.abs(moved - angry)[:, 2:4].max() > 1.5
+
+
+def test_a_clip_that_shows_the_emotion_is_hardly_moved_by_the_joint_step() -> None:
+    data = frames()
+    planes, clip = fit(data), data.alpha[data.clip == 7]  # happy, level 3
+    assert data.emotion[data.clip == 7][0] == "happy"
+    assert np.abs(planes.step(clip, "happy", 3, "joint")).max() < 0.4
+    assert np.abs(planes.step(clip, "happy", 3, "normal")).max() > 2
+
+
+def test_a_level_between_two_lies_between_their_steps() -> None:
+    data = frames()
+    planes, clip = fit(data), frames().alpha[:30]
+    for kind in ("landing", "joint"):
+        low, middle, high = (planes.step(clip, "happy", level, kind) for level in (2, 2.5, 3))
+        np.testing.assert_allclose(middle, (low + high) / 2, atol=1e-4)
+
+
+def test_a_causal_step_knows_only_the_frames_so_far() -> None:
+    data = frames()
+    planes, clip = fit(data), data.alpha[data.clip == 0]
+    whole, part = (planes.step(x, "happy", 3, "joint", causal=True) for x in (clip, clip[:10]))
+    assert whole.shape == clip.shape
+    np.testing.assert_allclose(whole[:10], part, atol=1e-5)
+    np.testing.assert_allclose(whole[-1:], planes.step(clip, "happy", 3, "joint"), atol=1e-4)

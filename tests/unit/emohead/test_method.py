@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 
 from emobench.errors import InputError, UsageError
 from emobench.face.tracks import load_track, save_track
-from emobench.media import write_audio, write_lossless
+from emobench.media import read_audio, write_audio, write_lossless
 from emobench.methods import references
 from emobench.methods.emohead import method as method_module
 from emobench.methods.emohead.method import EmoHead
+from emobench.methods.nearest_reference import NearestAudio, NearestAudioReferenceConfig
 from emobench.types import SAMPLE_RATE_HZ, Clip, Context, Driving, Method
 
 from .conftest import CAMERA, FPS, corpus, poses, small_config, speak
@@ -150,8 +152,6 @@ def test_rendering_before_training_says_so(clips: list[Clip], context: Context) 
 
 
 def test_training_clips_that_cannot_be_used_are_named(clips: list[Clip], context: Context) -> None:
-    from dataclasses import replace
-
     with pytest.raises(InputError, match="no face to learn"):
         EmoHead(QUICK, context).fit([replace(clip, video=None) for clip in clips])
     with pytest.raises(InputError, match=r"clip-1 has no sound"):
@@ -166,9 +166,13 @@ def test_training_clips_that_cannot_be_used_are_named(clips: list[Clip], context
 
 
 def reference(name: str, clips: Sequence[Clip], context: Context) -> references._Reference:
-    kind = getattr(references, name)
-    config = references.PortraitConfig() if issubclass(kind, references._Rendered) else references.NothingConfig()
-    made: references._Reference = kind(config, context)
+    made: references._Reference
+    if name == "NearestAudio":
+        made = NearestAudio(NearestAudioReferenceConfig(), context)
+    else:
+        kind = getattr(references, name)
+        through = issubclass(kind, references.PortraitReference)
+        made = kind(references.PortraitConfig() if through else references.NothingConfig(), context)
     made.fit(clips)
     return made
 
@@ -232,7 +236,7 @@ def test_emotion_mean_falls_back_to_level_then_subject_and_says_so(clips: list[C
         assert context.progress.notes[-1].endswith(said)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["Static", "MeanExpression", "EmotionMean"])
+@pytest.mark.parametrize("name", ["Static", "MeanExpression", "EmotionMean", "NearestAudio"])
 def test_a_reference_survives_the_round_trip(name: str, clips: list[Clip], context: Context, tmp_path: Path) -> None:
     method = reference(name, clips, context)
     method.save(tmp_path / "checkpoint")
@@ -243,6 +247,29 @@ def test_a_reference_survives_the_round_trip(name: str, clips: list[Clip], conte
     (tmp_path / "checkpoint" / references.CARD).write_text("{")
     with pytest.raises(InputError, match="no reference checkpoint"):
         other.load(tmp_path / "checkpoint")
+
+
+def test_nearest_audio_answers_a_train_clips_own_sound_with_its_expression(clips: list[Clip], context: Context) -> None:
+    assert clips[0].audio is not None
+    driving = drive(clips[0], audio=read_audio(clips[0].audio))
+    method = reference("NearestAudio", clips, context)
+    alpha = np.stack([r.alpha for r in method.render(driving)])
+    truth = load_track(clips[0].extras["track"]).alpha
+    assert np.abs(alpha - truth)[:, :2].mean() < 0.5 * np.abs(truth - truth.mean(0))[:, :2].mean()
+    assert set(method.stage_seconds()) == {"audio", "field", "composite"}
+
+
+def test_nearest_audio_refuses_what_it_cannot_hear_or_read(clips: list[Clip], context: Context, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="clip-1 has no sound"):
+        reference("NearestAudio", [clips[0], replace(clips[1], audio=None, subject="ann")], context)
+    method = reference("NearestAudio", clips, context)
+    with pytest.raises(UsageError, match="Trained: ann, bob"):
+        method.render(drive(clips[0], subject="zoe"))
+    method.save(tmp_path / "checkpoint")
+    bank = tmp_path / "checkpoint" / "bank-ann.safetensors"
+    bank.write_bytes(bank.read_bytes()[:-3])
+    with pytest.raises(InputError, match=r"bank-ann.*is corrupt"):
+        method.load(tmp_path / "checkpoint")
 
 
 def test_a_subject_without_a_portrait_is_refused(clips: list[Clip], context: Context) -> None:

@@ -74,11 +74,20 @@ def test_knocking_out_a_stream_changes_the_face(model: ExpressionModel, clip: Re
     assert np.abs(model.predict(ask(clip)).refined - before).max() > 1e-3
 
 
-def test_the_push_multiplies_tau_and_the_step_along_the_normal(trained: ExpressionModel, clip: Recording) -> None:
-    once, twice = trained.predict(ask(clip)), trained.predict(ask(clip, push=2.0))
+def test_the_push_multiplies_tau_and_the_step_from_the_spoken_face(trained: ExpressionModel, clip: Recording) -> None:
+    told = ("neutral", 1.0)
+    once, twice = trained.predict(ask(clip, told=told)), trained.predict(ask(clip, told=told, push=2.0))
     np.testing.assert_allclose(twice.tau, 2 * once.tau, rtol=1e-6)
     np.testing.assert_allclose(twice.refined - twice.spoken, 2 * (once.refined - once.spoken), atol=1e-5)
     assert (once.tau >= 0).all()
+
+
+def test_intensity_goes_from_rest_to_the_emotion_and_beyond(trained: ExpressionModel) -> None:
+    happy = next(r for r in corpus(2, each=1) if r.emotion == "happy" and r.level == 3)
+    cheek = [trained.predict(ask(happy, push=push)).refined[:, 3].mean() for push in (0.0, 0.5, 1.0, 1.5)]
+    np.testing.assert_allclose(np.diff(cheek), np.diff(cheek).mean(), rtol=1e-3)  # evenly
+    assert cheek[0] < 0.2  # neutral clips: 0, happy ones of level 3: 0.8
+    assert abs(cheek[2] - 0.8) < 0.15
 
 
 def test_refinement_raises_the_distance_to_the_requested_hyperplane(trained: ExpressionModel, clip: Recording) -> None:
@@ -100,13 +109,21 @@ def test_refinement_does_not_hurt_matched_speech(trained: ExpressionModel) -> No
 
 
 def test_refinement_moves_a_mismatched_voice_towards_the_tag(trained: ExpressionModel) -> None:
-    """Stage 2 never sees a mismatch recording; replaced tags and the hinge must teach τ."""
-    gains = []
+    """Told what it hears, α̃ shows the voice's emotion; stage 2 never sees a mismatch recording."""
     for recording in corpus(2, each=1):
         if recording.emotion != "happy":
-            expression = trained.predict(ask(recording, emotion="happy", level=3.0))
-            gains.append((expression.refined - expression.spoken)[:, 3].mean())  # cheek
-    assert np.mean(gains) > 0.05
+            told = (recording.emotion, float(recording.level))
+            expression = trained.predict(ask(recording, emotion="happy", level=3.0, told=told))
+            assert expression.spoken[:, 3].mean() < 0.2  # cheek: 0.8 in happy clips of level 3
+            assert expression.refined[:, 3].mean() > 0.4
+            assert abs(expression.refined[:, 2].mean()) < 0.2  # the brow of anger goes as well
+
+
+def test_told_the_requested_emotion_or_nothing_else_is_the_same(trained: ExpressionModel, clip: Recording) -> None:
+    own = (clip.emotion, float(clip.level))
+    np.testing.assert_array_equal(trained.predict(ask(clip)).refined, trained.predict(ask(clip, told=own)).refined)
+    with pytest.raises(UsageError, match="trained on"):
+        trained.predict(ask(clip, told=("melancholic", 1.0)))
 
 
 def test_long_speech_in_chunks_equals_speech_in_one_piece(

@@ -39,6 +39,13 @@ def test_every_preset_changes_the_configuration(preset: str) -> None:
     assert changed != EmoHeadConfig()
 
 
+def test_every_preset_says_what_it_changes_and_every_ablation_is_a_preset() -> None:
+    spec = specs.EMOHEAD
+    assert set(spec.preset_summaries) == set(spec.presets)
+    assert all(0 < len(text) <= 90 and "\n" not in text for text in spec.preset_summaries.values())
+    assert set(spec.ablations) <= set(spec.presets)
+
+
 def test_references_share_the_portraits_configuration_key() -> None:
-    for spec in (specs.MEAN_EXPRESSION, specs.EMOTION_MEAN, specs.TRUE_ALPHA):
+    for spec in (specs.MEAN_EXPRESSION, specs.EMOTION_MEAN, specs.NEAREST_AUDIO, specs.TRUE_ALPHA):
         assert load_object(spec.config)().radiance == EmoHeadConfig().radiance

@@ -17,9 +17,9 @@ from emobench.metrics.inception import Trunk, build_inception, embedding
 from emobench.metrics.lipsync import LseC, face_windows
 from emobench.metrics.perceptual import LpipsAlex
 from emobench.metrics.syncnet import SyncNet, SyncTowers
-from emobench.metrics.torchvision_schemas import ensure_torchvision
 from emobench.scoring import BuiltMetric, CachedFeatures, ClipScores, aggregate, measure
 from emobench.specs import MetricSpec
+from emobench.torchvision_schemas import ensure_torchvision
 from emobench.types import MetricContext
 from emobench.workers import in_order, single_threaded
 

@@ -14,7 +14,7 @@ from emobench.judges.augment import blur
 from emobench.judges.crops import CROP_PX, cut, face_squares, to_crop, to_frame
 from emobench.judges.judge_set import load_bench
 from emobench.judges.material import log_mel, mouth_shape
-from emobench.metrics.emotion import JudgedEmotion
+from emobench.metrics.emotion import JudgedEmotion, TaggedEmotion
 from emobench.metrics.judged_sync import SyncJudge
 from emobench.metrics.landmarks import LmdMouth
 from emobench.metrics.opening import MouthOpening
@@ -110,6 +110,7 @@ def test_the_report_grades_each_judge_on_clips_kept_from_training(judges):
     assert report["graded_clips"] >= 3
     assert report["emotion.accuracy.ground_truth"] == 100.0
     assert report["landmarks.mouth_px.blurred"] < 1.5
+    assert report["landmarks.accuracy.static"] < report["landmarks.accuracy.ground_truth"]
     assert report["lipsync.accuracy.ground_truth"] > 60
 
 
@@ -141,6 +142,10 @@ def test_metrics_read_the_judges_of_the_dataset(judges, cartoon, context, featur
     prediction = cartoon.as_prediction(reference)
     late = cartoon.as_prediction(reference, frames=np.roll(reference.frames, 5, axis=0))
     assert JudgedEmotion(judged).measure(prediction, reference, features).value == 100.0
+    tagged = TaggedEmotion(judged).measure(prediction, reference, features)
+    assert (tagged.value, tagged.detail["judge"], tagged.detail["judge_right"]) == (100.0, "tags", 1)
+    asked = replace(reference, emotion="happy")
+    assert TaggedEmotion(judged).measure(replace(prediction, emotion="happy"), asked, features).value == 0.0
     assert LmdMouth(judged).measure(prediction, reference, features).value == 0.0
     for kind in (SyncJudge, MouthOpening):
         metric = kind(judged)

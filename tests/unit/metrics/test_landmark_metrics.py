@@ -51,6 +51,19 @@ def test_lmd_signature_names_the_detector_and_the_detail_is_free_of_size(cartoon
     assert 0 < stats.detail["interocular_percent"] < 5
 
 
+def test_lmd_says_in_how_much_of_the_mouth_its_judge_was_right(cartoon, reference, judged, table, features):
+    metric, truth = LmdMouth(judged), reference.track.landmarks
+    width = np.linalg.norm(truth[:, 42:48].mean(axis=1) - truth[:, 36:42].mean(axis=1), axis=1).min()
+    right = []
+    for moved in (0, 5, 20):  # points of the mouth, by more than a tenth of the distance between the eyes
+        shift = np.zeros((1, 68, 2), np.float32)
+        shift[0, 48 : 48 + moved, 1] = 0.15 * width
+        stats = metric.measure(cartoon.predicted(reference, table, truth + shift), reference, features)
+        assert stats.detail["judge"] == "landmarks"
+        right.append(stats.detail["judge_right"])
+    assert right == [1.0, 0.75, 0.0]
+
+
 def test_lmd_without_tracker_and_judge_is_unavailable_with_the_command(context):
     with pytest.raises(Unavailable, match="emobench weights fetch"):
         LmdMouth(context)

@@ -11,9 +11,9 @@ import torch
 from emobench import registry
 from emobench.metrics import distribution, specs, video_distance
 from emobench.metrics.faces import MediapipeLandmarks
-from emobench.metrics.torchvision_schemas import ensure_torchvision
 from emobench.scoring import BuiltMetric, ClipScores, aggregate, measure
 from emobench.specs import MetricSpec
+from emobench.torchvision_schemas import ensure_torchvision
 from emobench.types import MetricContext
 
 BUILT_IN = {spec.name: spec for spec in vars(specs).values() if isinstance(spec, MetricSpec)}
@@ -28,8 +28,12 @@ NO_PERFECT_SCORE = {
     "cpbd": "reads the prediction alone",
     "sync.lse_d": "reads the prediction alone; ground truth itself is far from ideal",
     "sync.lse_c": "reads the prediction alone; ground truth itself is far from ideal",
+    "sync.lse_d.s3fd": "reads the prediction alone; ground truth itself is far from ideal",
+    "sync.lse_c.s3fd": "reads the prediction alone; ground truth itself is far from ideal",
     "sync.judge": "a judge's margin has no upper end",
     "emotion.hsemotion": "a classifier's opinion of one clip",
+    "emotion.hsemotion.pickled": "a classifier's opinion of one clip",
+    "emotion.tags": "a classifier's opinion of one clip",
     "emotion.expressnet": "a classifier's opinion of one clip",
     "emotion.judge": "a classifier's opinion of one clip",
     "emotion.level": "a judge's opinion of clips of several levels",

@@ -12,7 +12,8 @@ from emobench.errors import Unavailable, UnscoredError
 from emobench.metrics import distribution
 from emobench.metrics.distribution import Fid, FrechetJudge, Kid
 from emobench.metrics.judged_sync import SyncJudge
-from emobench.metrics.lipsync import LseC, LseD, crop_face, detection_squares
+from emobench.metrics.lipsync import LseC, LseCByS3fd, LseD, crop_face, detection_squares, smooth_squares
+from emobench.metrics.s3fd import S3fd, S3fdDetector
 from emobench.metrics.syncnet import SyncNet, score_distances
 from emobench.types import MetricContext, Stats
 
@@ -64,6 +65,34 @@ def test_a_clip_of_five_frames_is_unscored_with_the_limit(cartoon, reference, sy
 def test_syncnet_without_its_weights_is_unavailable_with_the_command(context):
     with pytest.raises(Unavailable, match="emobench weights fetch syncnet"):
         LseC(context)
+
+
+def test_s3fd_boxes_change_the_crop_and_the_signature_says_so(
+    cartoon, reference, syncnet, features, tmp_path, monkeypatch
+):
+    torch.save(S3fd().state_dict(), tmp_path / "sfd_face.pth")
+    weight = syncnet.locate_weight
+    by_s3fd = replace(syncnet, locate_weight=lambda n: tmp_path / "sfd_face.pth" if n == "s3fd" else weight(n))
+    landmarks = reference.track.landmarks
+    low, high = landmarks.min(axis=1).astype(float), landmarks.max(axis=1).astype(float)
+    monkeypatch.setattr(S3fdDetector, "follow", lambda self, frames: np.concatenate([low, high], axis=1)[: len(frames)])
+    prediction, cut = short(cartoon, reference, 8)
+    usual, metric = LseC(syncnet), LseCByS3fd(by_s3fd)
+    found, default = (m.measure(prediction, cut, features) for m in (metric, usual))
+    squares = smooth_squares(low[:8], high[:8])
+    assert found.detail["face_px"] == pytest.approx(2 * np.median(squares[:, 0]))
+    assert found.detail["face_px"] != default.detail["face_px"]
+    assert found.detail["lse_d"] != default.detail["lse_d"]
+    said = metric.signature_over([found])
+    assert "S3FD on frames at 0.25 of their size, confidence 0.9, median 13" in said
+    assert "boxes: s3fd@" in said
+    assert "s3fd" not in usual.signature_over([default]).lower()
+
+
+def test_a_clip_in_which_s3fd_finds_no_face_is_unscored(tmp_path):
+    torch.save(S3fd().state_dict(), tmp_path / "sfd_face.pth")  # untrained: no box is sure
+    with pytest.raises(UnscoredError, match=r"no face found in frame 0 \(S3FD\)"):
+        S3fdDetector(tmp_path / "sfd_face.pth", "cpu").follow(np.zeros((2, 128, 128, 3), np.uint8))
 
 
 def test_scores_find_the_offset_of_the_smallest_distance():
