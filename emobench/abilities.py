@@ -46,7 +46,7 @@ class Expressed(Protocol):
 
     @property
     def tau(self) -> Floats:
-        """(T,) how far along the tag's normal; 0 where nothing is refined."""
+        """(T,) steps of refinement towards the tag, as applied; 0 where nothing is refined."""
 
 
 @runtime_checkable

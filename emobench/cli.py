@@ -24,6 +24,7 @@ from emobench.inspect_cli import inspect_command
 from emobench.options import (
     AllowMissing,
     AllowUnpickle,
+    Backend,
     Device,
     Json,
     Quiet,
@@ -60,7 +61,9 @@ ClickException: Any = typer.BadParameter.__mro__[
 ]  # typer bundles click since 0.16: reach its base class through a name it exports
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of run directories.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, for example radiance.steps=300; repeatable.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example radiance.steps=300; repeatable.")
+]
 ProtocolName = Annotated[str, typer.Option("--protocol", help="How clips are measured; see: emobench list protocols.")]
 Metrics = Annotated[str, typer.Option("--metrics", help="Comma-separated metric names, or 'all'; default: main ones.")]
 
@@ -97,7 +100,7 @@ def run_command(
     out: Out = Path("runs"),
     device: Device = "auto",
     threads: Threads = 0,
-    backend: Annotated[str, typer.Option("--backend", help="auto, torch, numba, triton or tinycudann.")] = "auto",
+    backend: Backend = "auto",
     allow_missing: AllowMissing = False,
     allow_unpickle: AllowUnpickle = "",
     as_json: Json = False,
@@ -166,7 +169,7 @@ def report_command(
     formats: Annotated[str, typer.Option("--formats", help="Comma-separated report names; default: all.")] = "",
     quiet: Quiet = False,
 ) -> None:
-    """Table on the terminal, CSV, LaTeX and one self-contained HTML page from run directories."""
+    """Tables, CSV, LaTeX and one self-contained page from runs."""
     from emobench.presenting import write_reports
     from emobench.progress import make_progress
     from emobench.store import find_runs, load_run
@@ -189,7 +192,7 @@ def compare_command(
     tolerance: Annotated[float, typer.Option(help="Differences below this share of A's value are equivalent.")] = 0.01,
     as_json: Json = False,
 ) -> None:
-    """Is B better or worse than A? Paired bootstrap per metric, Holm over metrics."""
+    """Is B better or worse than A? Paired bootstrap, Holm over metrics."""
     from emobench.compare import compare_groups
     from emobench.comparison_tables import render_table, to_json
 

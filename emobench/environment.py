@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -32,6 +33,11 @@ def hub_dir() -> Path:
     if home:
         return Path(home).expanduser() / "hub"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface" / "hub"
+
+
+def passed_on(names: Iterable[str]) -> dict[str, str]:
+    """The variables of these names that are set: all that a bare child process is given."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def is_offline() -> bool:

@@ -36,6 +36,11 @@ def head_motion(
         return sway(card, n_frames, seed)
     clips = [row.clip for row in record.plan if row.subject == card.subject]
     if source == CLIP:
+        if not clips:
+            raise UsageError(
+                f"--pose-from clip: this run has no test clip of {card.subject}. Take sway, a test clip of another "
+                "subject by its id, a track.npz or a video."
+            )
         same = [row.clip for row in record.plan if row.subject == card.subject and row.emotion == emotion]
         return extended(stored_pose(record, (same or clips)[0]), n_frames)
     if source in {row.clip for row in record.plan}:

@@ -22,7 +22,10 @@ def inspect_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What a run holds; with --hyperplanes, what its method learned: accuracy, cosines, what w moves, τ."""
+    """What a run holds; with --hyperplanes, what its method learned.
+
+    That is: accuracy of the hyperplanes, cosines between them, what w moves, and τ.
+    """
     if picture is not None and not hyperplanes:
         raise UsageError("--picture draws hyperplanes: add --hyperplanes.")
     from emobench.store import load_run, to_json

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUFFIXES = (".png", ".svg", ".pdf")
-NO_DATE = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # so that equal pictures are equal files
+# so that equal pictures are equal files
+NO_DATE: dict[str, dict[Any, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 COLOUR = "#1b8a8f"
 DIVERGING = "vlag"
 WIDEST = 60  # coefficients of one row; a tracker with more has their names left out
@@ -39,11 +40,8 @@ def write_planes(report: PlaneReport, path: Path) -> None:
         _draw_cosines(left, report)
         _draw_tau(right, report)
         figure.suptitle(f"Hyperplanes of {report.label}, seed {report.seed}", x=0.01, ha="left", weight="bold")
-        metadata = (
-            {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None} if path.suffix == ".svg" else None
-        )
         with writing(path) as temporary:
-            figure.savefig(temporary, dpi=160, facecolor="white", metadata=metadata)
+            figure.savefig(temporary, dpi=160, facecolor="white", metadata=NO_DATE.get(path.suffix.lower()))
 
 
 def _draw_normals(axes: Axes, report: PlaneReport) -> None:

@@ -14,6 +14,7 @@ from emobench.errors import UsageError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Backend = Annotated[str, typer.Option("--backend", help="auto, torch, numba, triton or tinycudann.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Exit 0 also where clips lack scores.")]
 Threads = Annotated[int, typer.Option("--threads", help="0 = the processors this process may use.")]
 

@@ -47,10 +47,15 @@ def present(
         write_reports(complete, report_dir, [], progress, to_terminal=not as_json)
     for record in complete:
         progress.note(f"run {_label(record)} seed {record.run.seed}: {record.dir}")
+    return exit_code(records, allow_missing=allow_missing)
+
+
+def exit_code(records: Sequence[RunRecord], *, allow_missing: bool) -> int:
+    """Says on stderr which units failed and which clips lack scores; the code, as `present` tells."""
     failed = [record for record in records if record.run.status != "complete"]
     for record in failed:
         print(f"failed: {_label(record)} seed {record.run.seed}: {record.run.error}", file=sys.stderr)
-    gaps = missing_scores(complete)
+    gaps = missing_scores([record for record in records if record not in failed])
     for gap in gaps:
         print(f"incomplete: {gap.line}", file=sys.stderr)
     if failed:

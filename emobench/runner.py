@@ -138,13 +138,16 @@ def unit_identity(unit: Unit, split_hash: str, backend: str, scored: Mapping[str
     """method + version + code + resolved config + split + seed; workers and device are not part of it.
 
     A backend that was asked for is: its arithmetic and its speed differ. "auto" is the method's own choice.
-    `split_hash` covers train, val and test; `scored` tells of clips outside of these, and of protocols.
+    `split_hash` covers train, val and test; `scored` tells of clips outside of these, and of protocols. Where a config
+    names what lies on this machine (`resolved`), what it found is part too: a branch may mean another network tomorrow.
     """
+    found = _resolved(unit)
     chosen = {} if backend == "auto" else {"backend": backend}
     return identity(
         {
             **chosen,
             **(scored or {}),
+            **({"resolved": found} if found else {}),
             "method": unit.spec.name,
             "version": unit.spec.version,
             "code": code_hash(unit.spec.code),
@@ -153,6 +156,15 @@ def unit_identity(unit: Unit, split_hash: str, backend: str, scored: Mapping[str
             "seed": unit.seed,
         }
     )
+
+
+def _resolved(unit: Unit) -> Mapping[str, Any] | str:
+    """What the config's names stand for here. Something that is not here is told by the unit when it runs."""
+    try:
+        found: Mapping[str, Any] = getattr(unit.config, "resolved", dict[str, Any])()
+    except EmobenchError:
+        return "not here"
+    return found
 
 
 def _run_unit(unit: Unit, job: Job) -> RunRecord:

@@ -22,7 +22,7 @@ class Spec:
     weights: tuple[str, ...] = ()  # names in the weights manifest, all needed
     licence: str = "Apache-2.0"
     citation: str = ""
-    config: str = ""  # "package.module:PydanticModel"
+    config: str = ""  # "package.module:PydanticModel"; its optional `resolved()` says what its names stand for here
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     code: tuple[str, ...] = ()  # packages whose source is part of the identity
 

@@ -17,7 +17,7 @@ from emobench.media import read_audio, write_preview
 from emobench.store import RunRecord
 from emobench.subjects import SubjectCard, load_subjects
 from emobench.trained import choose_subject, open_method, trained_run
-from emobench.types import SAMPLE_RATE_HZ, Driving, Floats, Image, Method, Progress
+from emobench.types import SAMPLE_RATE_HZ, Driving, Floats, Image, Method, Progress, Rendered
 
 SHORTEST_SECONDS = 0.2  # below this there is no frame whose audio window is mostly speech
 
@@ -31,7 +31,7 @@ class SynthRequest:
     output: Path
     emotion: str
     level: int = 3  # 1..3
-    intensity: float = 1.0  # multiplies the step along the emotion's normal
+    intensity: float = 1.0  # from rest (0) to the tag (1) and beyond
     subject: str = ""  # "" = the first of the run
     transcript: str | None = None
     pose_from: str = SWAY  # see head_motion
@@ -68,9 +68,8 @@ def synthesise(request: SynthRequest, *, device: str, threads: int, progress: Pr
     samples = _speech(request.audio)
     driving = _driving(request, record, card, samples, progress)
     method = open_method(record, threads=threads, progress=progress, cache_dir=cache_dir, device=device)
-    _require_strength(method, driving, record)
     start = time.perf_counter()
-    stream = method.render(driving)
+    stream = _rendered(method, driving, record)
     frames = (item.frame for item in progress.track(stream, "render", total=driving.n_frames))
     write_preview(request.output, _all(frames, driving), card.fps, samples)
     facts: Mapping[str, str] = getattr(method, "render_facts", dict)()
@@ -103,14 +102,17 @@ def _driving(
     )  # fmt: skip
 
 
-def _require_strength(method: Method, driving: Driving, record: RunRecord) -> None:
-    """Raises UsageError where an intensity was asked for that has nothing to multiply."""
+def _rendered(method: Method, driving: Driving, record: RunRecord) -> Iterator[Rendered]:
+    """The frames. Raises UsageError where an intensity was asked for that has nothing to multiply."""
     if driving.strength in (0.0, 1.0):
-        return
-    if not isinstance(method, Expresses) or not method.express(driving).tau.any():
-        raise UsageError(
-            f"{record.run.label} takes no step towards its tag, so --intensity has nothing to multiply. Use --level."
-        )
+        return method.render(driving)
+    if isinstance(method, Expresses):
+        said = method.express(driving)
+        if said.tau.any():
+            return method.render_alpha(driving.subject, said.refined, driving.pose, driving.camera)
+    raise UsageError(
+        f"{record.run.label} takes no step towards its tag, so --intensity has nothing to multiply. Use --level."
+    )
 
 
 def _all(frames: Iterator[Image], driving: Driving) -> Iterator[Image]:

@@ -23,7 +23,8 @@ def synth_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="mp4 to write.")],
     emotion: Annotated[str, typer.Option("--emotion", help="Emotion tag.")] = "neutral",
     intensity: Annotated[
-        float, typer.Option("--intensity", min=0.0, max=2.0, help="Factor on the step towards the tag.")
+        float,
+        typer.Option("--intensity", min=0.0, max=2.0, help="From rest (0) to the tag (1) and beyond (up to 2)."),
     ] = 1.0,
     level: Annotated[int, typer.Option("--level", min=1, max=3, help="Level of the tag, 1..3.")] = 3,
     subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",

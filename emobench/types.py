@@ -147,7 +147,7 @@ class Driving:
     n_frames: int
     reference: Image  # one neutral train frame of the subject
     scene: Scene | None = None  # light and backdrop of the clip, where the dataset hands them over
-    strength: float = 1.0  # multiplies the method's own step towards the tag, where it takes one
+    strength: float = 1.0  # from rest (0) to the tag (1) and beyond, where the method takes steps towards it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

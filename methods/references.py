@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +40,10 @@ class PortraitConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     radiance: RadianceConfig = Field(default_factory=RadianceConfig)
+
+    def resolved(self) -> Mapping[str, Any]:
+        """As RadianceConfig.resolved."""
+        return self.radiance.resolved()
 
 
 class Card(BaseModel):

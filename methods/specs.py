@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from emobench.specs import MethodSpec
 
-_REFERENCE_CODE = ("emobench.methods.references", "emobench.methods.radiance", "emobench.judges")
+_SHARED_CODE = ("emobench.methods.radiance", "emobench.judges", "emobench.hub_snapshots")
+_REFERENCE_CODE = ("emobench.methods.references", *_SHARED_CODE)
 _EMOHEAD_CITATION = "EmoHead, ICME 2025, arXiv:2503.19416; reimplemented from the paper, no official code or weights."
 
 EMOHEAD = MethodSpec(
@@ -65,7 +66,7 @@ EMOHEAD = MethodSpec(
         *("no-alignment", "no-text", "no-refinement", "no-cord", "no-identity", "no-shape", "constant-tau"),
         *("projection", "shuffled-tags-no-hyperplane"),
     ),
-    code=("emobench.methods.emohead", "emobench.methods.radiance", "emobench.judges"),
+    code=("emobench.methods.emohead", *_SHARED_CODE),
 )
 
 GROUND_TRUTH = MethodSpec(

@@ -3,7 +3,8 @@
 A pickle is a program: whoever loads it does what its author wrote. So nothing is loaded unless the user names the
 sha256 of a file that they trust; the bytes that are hashed are those that are unpickled; it happens in a child process
 with a bare environment that may write no file; and only numbers come back: arrays of float32 of a size that is
-checked. That keeps a wrong file out and a faulty one from our memory. It is no jail: what the hash names is trusted.
+checked, within a deadline. That keeps a wrong file out and a faulty one from our memory. It is no jail: what the hash
+names is trusted.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import subprocess
 import sys
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, Timer
 from typing import IO
 
 import numpy as np
 
+from emobench import environment
 from emobench.errors import Unavailable
 from emobench.types import Floats
 
@@ -29,6 +32,9 @@ READY = b"ready\n"
 HEADER, ANSWER = struct.Struct("<4I"), struct.Struct("<2I")  # batch, channels, height, width; batch, outputs
 MOST_VALUES = 64 * 3 * 1024 * 1024  # of a batch
 LAST_LINES, LAST_WORDS_SECONDS = 20, 10
+# Until the child is ready, and for one batch: far above what a cold disk or a crowded core needs, so that only what
+# hangs is ended.
+LOAD_SECONDS, ANSWER_SECONDS = 300.0, 600.0
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "OMP_NUM_THREADS")
 
 
@@ -39,25 +45,34 @@ class PickledNetwork:
     """
 
     def __init__(self, path: Path, sha256: str, width: int) -> None:
-        """Raises Unavailable where the file has another sha256, or cannot be unpickled with the packages here."""
+        """Raises Unavailable where the file has another sha256, cannot be unpickled with the packages here or hangs."""
         self._width, self._name, self._lock = width, path.name, Lock()
-        environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         self._child = subprocess.Popen(
             [sys.executable, "-I", "-m", __name__, str(path.absolute()), sha256],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment.passed_on(PASSED_ON),
         )  # fmt: skip
         self._words = deque[str](maxlen=LAST_LINES)
         self._listener = Thread(target=_listen, args=(self._child.stderr, self._words), daemon=True)
         self._listener.start()
         self._close = weakref.finalize(self, _close, self._child)
-        if self._child.stdout is None or self._child.stdout.readline() != READY:
-            reason = self._last_words()
+        assert self._child.stdout is not None
+        with _deadline(self._child, LOAD_SECONDS) as late:
+            is_ready = self._child.stdout.readline() == READY
+        if not is_ready or late:
+            reason = late[0] if late else self._last_words()
             self._close()
             raise Unavailable(f"{path.name} was not loaded: {reason}")
 
     def run(self, batch: Floats) -> Floats:
-        """The first output for one batch. Raises Unavailable where the child died or answers with something else."""
-        with self._lock:
+        """The first output for one batch.
+
+        Raises Unavailable where the child died, is late or answers with something else; it is ended then, and every
+        later batch is refused likewise: an answer half read would be taken for the next one's.
+        """
+        with self._lock, _deadline(self._child, ANSWER_SECONDS) as late:
+            if not self._close.alive:
+                raise Unavailable(f"{self._name} was ended after a wrong answer")
             assert self._child.stdin is not None
             assert self._child.stdout is not None
             wanted, shape = 4 * len(batch) * self._width, b""
@@ -67,9 +82,14 @@ class PickledNetwork:
                 shape = self._child.stdout.read(ANSWER.size)
                 answer = self._child.stdout.read(wanted) if shape == ANSWER.pack(len(batch), self._width) else b""
             except OSError as error:
-                raise Unavailable(f"{self._name} stopped: {self._last_words()}") from error
+                reason = late[0] if late else self._last_words()
+                self._close()
+                raise Unavailable(f"{self._name} stopped: {reason}") from error
             if len(answer) != wanted:
                 other = f"{ANSWER.unpack(shape)} values" if len(shape) == ANSWER.size else self._last_words()
+                self._close()
+                if late:
+                    raise Unavailable(f"{self._name} stopped: {late[0]}")
                 raise Unavailable(f"{self._name} gave {other}, {(len(batch), self._width)} were expected")
             return np.frombuffer(answer, "<f4").reshape(len(batch), self._width).astype(np.float32)
 
@@ -87,6 +107,24 @@ def _listen(stream: IO[bytes] | None, words: deque[str]) -> None:
         for line in stream or ():
             if line.strip():
                 words.append(line.decode("utf-8", "replace").strip())
+
+
+@contextlib.contextmanager
+def _deadline(child: subprocess.Popen[bytes], seconds: float) -> Iterator[list[str]]:
+    """Ends the child where the block takes longer, so that no read waits for ever; then the list says so."""
+    late: list[str] = []
+
+    def end() -> None:
+        late.append(f"it took longer than {seconds:g} s and was ended")
+        child.kill()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emobench.cache import write_text, writing_folder
-from emobench.face.head_masks import HeadParser, ParsingChoice, open_parser
+from emobench.face.head_masks import FRAMES_DECIDE, HeadParser, ParsingChoice, open_parser
 from emobench.face.mediapipe_tracker import MediapipeTrack
 from emobench.face.mesh_fitting import fitted_mesh
 from emobench.face.surfaces import Mesh, save_mesh
@@ -23,6 +23,7 @@ from .framing import Size, fitted_image, fitted_track
 from .whole_tracks import finished, load_whole
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels
+SAMPLES = 5  # frames by which the parser of a recording is chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,13 @@ class WriteJob:
 def write_clips(job: WriteJob) -> None:
     """Writes each clip's folder atomically: video.mkv, audio.wav, track.npz, layers.npz, mesh.npz, card.json.
 
-    mesh.npz only where the tracker fits one. One parser for all clips of the recording, chosen by its first frame.
+    mesh.npz only where the tracker fits one. One parser for all clips of the recording, chosen by frames all
+    over it.
     """
     whole, order = load_whole(job.track)
     track, outline = finished(whole, job.frame_size)
     surface = fitted_mesh(fitted_track(whole, job.frame_size)) if isinstance(whole, MediapipeTrack) else None
-    parser = open_parser(job.parsing, [_first_picture(job, order)])
+    parser = open_parser(job.parsing, _samples(job, order))
     sound = read_audio(job.audio or job.video)
     frames = _in_order(iterate_video(job.video), order, job.clips[0].start)
     position = job.clips[0].start
@@ -106,10 +108,16 @@ def cropped_mesh(mesh: Mesh, span: slice, box: Box, size_px: int) -> Mesh:
     return replace(mesh, points=points, depth_mm=mesh.depth_mm[span])
 
 
-def _first_picture(job: WriteJob, order: NDArray[np.int64]) -> Image:
-    """The recording's first frame, as its clips show it."""
-    frame = next(_in_order(iterate_video(job.video), order, 0))
-    return cropped_image(fitted_image(frame, job.frame_size), job.box, job.size_px)
+def _samples(job: WriteJob, order: NDArray[np.int64]) -> list[Image]:
+    """SAMPLES frames spread evenly over the recording, as its clips show them: a fade-in must not decide for all.
+
+    None where the choice does not depend on frames: that saves decoding them.
+    """
+    if job.parsing not in FRAMES_DECIDE:
+        return []
+    spread = (np.arange(SAMPLES) + 0.5) * len(order) / SAMPLES
+    frames = _in_order(iterate_video(job.video), order[np.unique(spread.astype(np.int64))], 0)
+    return [cropped_image(fitted_image(frame, job.frame_size), job.box, job.size_px) for frame in frames]
 
 
 def _in_order(frames: Iterator[tuple[float, Image]], order: NDArray[np.int64], first: int) -> Iterator[Image]:

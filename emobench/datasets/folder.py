@@ -10,42 +10,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emobench.errors import InputError
-from emobench.face.head_masks import ParsingChoice
 from emobench.hashing import hash_value
 from emobench.types import EMOTIONS, Clip, Context
 
 from .facts import describe_recorded
 from .labels import CLIPS_CSV, Label, read_clips_csv, safe_name, transcript_beside
 from .recorded import Prepared, cut, prepare_recordings
-from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
+from .recordings import Plan, PreparationConfig, Recording, Role, Segment, Usable
 from .specs import FOLDER
-from .tracking import Tracker
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 AUDIO_SUFFIXES = (".wav", ".m4a", ".flac", ".mp3", ".aac", ".ogg")
 _NERF_TRAIN_SHARE = 10 / 11  # of one long video: the convention of AD-NeRF and its successors
 
 
-class FolderConfig(BaseModel):
+class FolderConfig(PreparationConfig):
     """How recordings become clips. Defaults suit a talking head filmed from the front."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    size_px: int = Field(256, ge=32, le=1024, description="Width and height of the prepared clips.")
-    crop_margin: float = Field(0.15, ge=0, le=1, description="Space around the head, in parts of its extent.")
     segment_seconds: float = Field(10.0, ge=1, le=60, description="Long recordings are cut to about this length.")
     test_fraction: float = Field(0.1, gt=0, lt=1, description="Last recordings of each subject, at least one.")
     val_fraction: float = Field(0.05, ge=0, lt=1, description="Recordings before those; at least one of three or more.")
-    min_tracked: float = Field(0.9, gt=0, le=1, description="Share of frames that must show a face.")
-    max_gap_seconds: float = Field(0.5, ge=0, le=5, description="Longest time without a face that is filled in.")
-    tracker: Tracker = Field("mediapipe", description="file: reads NAME.track.npz beside each video.")
-    parsing: ParsingChoice = Field(
-        "auto",
-        description="Head masks. auto: green screen, else a segmentation network that is here, else landmarks.",
-    )
     emotion: Literal[EMOTIONS] = Field("neutral", description="Of recordings that clips.csv does not label.")  # type: ignore[valid-type]
     intensity: int = Field(1, ge=1, le=3, description="Of recordings that clips.csv does not label.")
 
@@ -69,14 +56,7 @@ class FolderDataset:
         self._prepared = prepare_recordings(
             self.name,
             self._recordings,
-            Preparation(
-                size_px=config.size_px,
-                crop_margin=config.crop_margin,
-                min_tracked=config.min_tracked,
-                max_gap_seconds=config.max_gap_seconds,
-                tracker=config.tracker,
-                parsing=config.parsing,
-            ),
+            config.preparation(),
             self._split,
             self.context,
         )

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emobench.errors import InputError
-from emobench.face.head_masks import ParsingChoice
 from emobench.hashing import hash_value
 from emobench.types import EMOTIONS, Clip, Context
 
 from .facts import describe_recorded
 from .recorded import Prepared, prepare_recordings
-from .recordings import Plan, Preparation, Recording, Role, Segment, Usable
+from .recordings import Plan, PreparationConfig, Recording, Role, Segment, Usable
 from .specs import MEAD
-from .tracking import Tracker
 
 _VIEWS = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
 _SOUGHT = (
@@ -39,10 +37,8 @@ _FILE = re.compile(
 )
 
 
-class MeadConfig(BaseModel):
+class MeadConfig(PreparationConfig):
     """Which part of MEAD is used. The defaults of the split are the authors' README."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     subjects: tuple[str, ...] = Field((), description="For example M003, W009; empty = all that are there.")
     emotions: tuple[Literal[EMOTIONS], ...] = Field(EMOTIONS, min_length=1, description="Emotions to use.")  # type: ignore[valid-type]
@@ -51,15 +47,6 @@ class MeadConfig(BaseModel):
     test_neutral: int = Field(10, ge=1, description="Last sentences of neutral that are test.")
     test_other: int = Field(6, ge=1, description="Last sentences of every other emotion and level that are test.")
     val: int = Field(2, ge=0, description="Sentences before those, per emotion and level, that are val.")
-    size_px: int = Field(256, ge=32, le=1024, description="Width and height of the prepared clips.")
-    crop_margin: float = Field(0.15, ge=0, le=1, description="Space around the head, in parts of its extent.")
-    min_tracked: float = Field(0.9, gt=0, le=1, description="Share of frames that must show a face.")
-    max_gap_seconds: float = Field(0.5, ge=0, le=5, description="Longest time without a face that is filled in.")
-    tracker: Tracker = Field("mediapipe", description="file: reads NAME.track.npz beside each video.")
-    parsing: ParsingChoice = Field(
-        "auto",
-        description="Head masks. auto: green screen, else a segmentation network that is here, else landmarks.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +91,7 @@ class MeadDataset:
         self._prepared = prepare_recordings(
             self.name,
             recordings(found, set(roles), root),
-            Preparation(
-                size_px=config.size_px,
-                crop_margin=config.crop_margin,
-                min_tracked=config.min_tracked,
-                max_gap_seconds=config.max_gap_seconds,
-                tracker=config.tracker,
-                parsing=config.parsing,
-            ),
+            config.preparation(),
             lambda usable: _plan(usable, roles),
             self.context,
         )

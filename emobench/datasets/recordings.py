@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from emobench.face.head_masks import ParsingChoice
 
 from .cutting import Box
@@ -49,6 +51,29 @@ class Usable:
     tracked: Tracked
     track: Path  # of the whole recording, in its own pixels
     sha256: str  # of the bytes of video and audio file
+
+
+class PreparationConfig(BaseModel):
+    """What the configuration of every recorded dataset can say about tracking and cutting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size_px: int = Field(256, ge=32, le=1024, description="Width and height of the prepared clips.")
+    crop_margin: float = Field(0.15, ge=0, le=1, description="Space around the head, in parts of its extent.")
+    min_tracked: float = Field(0.9, gt=0, le=1, description="Share of frames that must show a face.")
+    max_gap_seconds: float = Field(0.5, ge=0, le=5, description="Longest time without a face that is filled in.")
+    tracker: Tracker = Field("mediapipe", description="file: reads NAME.track.npz beside each video.")
+    parsing: ParsingChoice = Field(
+        "auto",
+        description="Head masks. auto: green screen, else a segmentation network that is here, else landmarks.",
+    )
+
+    def preparation(self) -> Preparation:
+        """The same as the words that `prepare_recordings` takes."""
+        return Preparation(
+            size_px=self.size_px, crop_margin=self.crop_margin, min_tracked=self.min_tracked,
+            max_gap_seconds=self.max_gap_seconds, tracker=self.tracker, parsing=self.parsing,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from emobench.types import SAMPLE_RATE_HZ
 
 from .whole_tracks import Whole, extent, frame_size, reordered, save_whole, validity
 
-VERSION = 2  # raise when anything written here or by `cutting` changes
+VERSION = 3  # raise when anything written here or by `cutting` changes
 Tracker = Literal["mediapipe", "file"]
 
 
@@ -91,12 +91,12 @@ def _track(job: TrackJob) -> Tracked:
     notes += _length_notes(len(order) / fps, sound_seconds, fps)
     if n_frames < 2:
         return Tracked(reason=f"only {n_frames} frames have sound")
-    found = _from_file(job, info, fps) if job.tracker == "file" else _from_pictures(job, fps)
+    found, told = _from_file(job, info, fps) if job.tracker == "file" else (_from_pictures(job, fps), [])
     valid = validity(found)
     if valid.mean() < job.min_tracked:
         misses, total = int((~valid).sum()), len(valid)
         return Tracked(reason=f"no face in {misses} of {total} frames; {job.min_tracked:.0%} must show one")
-    notes += _face_notes(found, info)
+    notes += told + _face_notes(found, info)
     if order[-1] >= len(valid):
         raise InputError(f"decoding gave {len(valid)} frames, the file's index has more")
     kept = reordered(found, order[:n_frames], fps)
@@ -117,8 +117,11 @@ def _from_pictures(job: TrackJob, fps: float) -> MediapipeTrack:
     return track_frames((frame for _, frame in iterate_video(job.video)), fps, job.model)
 
 
-def _from_file(job: TrackJob, info: MediaInfo, fps: float) -> FileTrack:
-    """The track beside the video; landmarks that it lacks are MediaPipe's. Raises InputError where it does not fit."""
+def _from_file(job: TrackJob, info: MediaInfo, fps: float) -> tuple[Whole, list[str]]:
+    """The track beside the video, and notes. Landmarks that it lacks, and frames without a face, are MediaPipe's.
+
+    Raises InputError where it does not fit.
+    """
     path = track_file_of(job.video)
     if not path.is_file():
         raise InputError(f"no track file {path.name} lies beside it")
@@ -127,14 +130,18 @@ def _from_file(job: TrackJob, info: MediaInfo, fps: float) -> FileTrack:
     if reason is not None:
         raise InputError(f"{path.name} does not fit it: {reason}")
     if found.has_landmarks:
-        return found
+        return found, []
     if job.model is None:
         raise InputError(f"{path.name} has no landmarks, and the face landmarker is not here: emobench weights fetch")
     seen = _from_pictures(job, fps)
     if not seen.valid.any():
         raise InputError(f"{path.name} has no landmarks, and MediaPipe finds no face")
-    points = fill_gaps(seen.landmarks68, seen.valid)
-    return replace(found, track=replace(found.track, landmarks=points), has_landmarks=True)
+    if len(seen.valid) != len(found.track.valid):
+        raise InputError(f"decoding gave {len(seen.valid)} frames, {path.name} has {len(found.track.valid)}")
+    points, lost = fill_gaps(seen.landmarks68, seen.valid), int((found.track.valid & ~seen.valid).sum())
+    track = replace(found.track, landmarks=points, valid=found.track.valid & seen.valid)
+    told = [f"{path.name} has no landmarks, and MediaPipe finds no face in {lost} of its frames: they count as without"]
+    return replace(found, track=track, has_landmarks=True), told if lost else []
 
 
 def _constant_rate(info: MediaInfo) -> tuple[NDArray[np.int64], float, list[str]]:

@@ -84,7 +84,7 @@ def _read_frames(folder: Path, n_frames: int) -> dict[str, NDArray[Any]]:
 def _frame(path: Path) -> dict[str, NDArray[Any]] | None:
     """The arrays of one frame: a file, or a folder with exp.npy and the like; None where it is neither."""
     if path.is_file():
-        return _read_file(path) if path.suffix.lower() in (".npz", ".mat") else None
+        return _read_file(path) if path.suffix.lower() in SUFFIXES else None
     parts = {p.stem: _read_npy(p) for p in _children(path)}
     return parts or None
 

@@ -22,6 +22,7 @@ from .segmentation import BISENET, MULTICLASS, Segmenter, open_segmenter, presen
 
 ParsingChoice = Literal["auto", "green-screen", "mediapipe", "bisenet", "landmark-hull"]
 NETWORKS = {"mediapipe": MULTICLASS, "bisenet": BISENET}
+FRAMES_DECIDE = ("auto", "green-screen")  # choices that look for a green screen
 WIDER = 1.5  # than the hull: how far hair may reach that a green screen shows
 NECK = 0.72  # of the way from the eyes to the chin: below it only the hull is head, above it all of a person is
 
@@ -55,7 +56,7 @@ def open_parser(choice: ParsingChoice, samples: Sequence[Image]) -> HeadParser:
     """
     if choice in NETWORKS:
         return SegmentedParser(open_segmenter(NETWORKS[choice]))
-    screen = find_screen(samples) if choice in ("auto", "green-screen") else None
+    screen = find_screen(samples) if choice in FRAMES_DECIDE else None
     if screen is not None:
         return ScreenParser(screen)
     if choice == "green-screen":

@@ -5,6 +5,7 @@ Each gives the share of head and of neck at every pixel; what of the neck belong
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -57,6 +58,7 @@ class _Multiclass:
                 output_confidence_masks=True, output_category_mask=False,
             )  # fmt: skip
             self._network = ImageSegmenter.create_from_options(options)
+            weakref.finalize(self, self._network.close)  # its own __del__ fails at exit
         except ImportError as error:
             raise Unavailable(f"mediapipe cannot be imported ({error}). Install it: pip install mediapipe") from error
         except (RuntimeError, ValueError, OSError) as error:

@@ -35,7 +35,8 @@ class BackgroundFit:
         self, clips: Sequence[Clip], config: EmoHeadConfig, seed: int, folder: Path, cache_dir: Path
     ) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self.folder, self.total = folder, config.training.steps_for(len(clips))
+        self.folder, self.cache_dir = folder, cache_dir
+        self.total = config.training.steps_for(len(clips))
         self.done = spawn.Value(ctypes.c_long, 0)
         self.answer, theirs = spawn.Pipe(duplex=False)
         arguments = (list(clips), config, seed, folder, cache_dir, self.done, theirs)
@@ -59,7 +60,7 @@ class BackgroundFit:
             raise outcome
         for note in outcome:
             progress.note(note)
-        return load_expression(self.folder, threads)[0]
+        return load_expression(self.folder, threads, self.cache_dir)[0]
 
     def stop(self) -> None:
         """End the training; nothing of it remains."""
@@ -104,7 +105,9 @@ def _fit(
     try:
         shared = shared_trainings(clips, config, seed, cache_dir, progress)
         recordings = read_recordings(clips, progress)
-        model = fit_expression(recordings, config, seed=seed, threads=1, progress=progress, stage1=shared)
+        model = fit_expression(
+            recordings, config, seed=seed, threads=1, progress=progress, stage1=shared, cache_dir=cache_dir
+        )
         with writing_folder(folder) as temporary:
             save_expression(temporary, model, ())
     except Exception as error:  # crosses to the parent, which raises it

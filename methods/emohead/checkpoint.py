@@ -73,8 +73,13 @@ def save_expression(folder: Path, model: ExpressionModel, portraits: tuple[str, 
     write_text(folder / CARD, canonical_json(card.model_dump(mode="json")) + "\n")
 
 
-def load_expression(folder: Path, threads: int) -> tuple[ExpressionModel, tuple[str, ...]]:
-    """The module and the names of its portraits. Raises InputError on anything missing, corrupt or newer."""
+def load_expression(
+    folder: Path, threads: int, cache_dir: Path | None = None
+) -> tuple[ExpressionModel, tuple[str, ...]]:
+    """The module and the names of its portraits; `cache_dir` as in Hearing.
+
+    Raises InputError on anything missing, corrupt or newer.
+    """
     card = _read_card(folder / CARD)
     arrays = _read_tensors(folder / TENSORS, card)
     vocabulary = Vocabulary(**{field.name: getattr(card, field.name) for field in fields(Vocabulary)})
@@ -91,7 +96,7 @@ def load_expression(folder: Path, threads: int) -> tuple[ExpressionModel, tuple[
             f"{folder} is no usable EmoHead checkpoint, perhaps one of another version: {text} Train again."
         ) from error
     model = ExpressionModel(card.config, vocabulary, scaling, network, hyperplanes, threads)
-    model.hearing = Hearing(card.config, card.pretrained)
+    model.hearing = Hearing(card.config, card.pretrained, cache_dir)
     model.tau_quantiles = card.tau_quantiles
     return model, card.portraits
 

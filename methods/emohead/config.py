@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -237,3 +239,10 @@ class EmoHeadConfig(_Section):
                 "streaming.enabled needs audio.source and emotion.source builtin: wav2vec 2.0 hears the whole sound"
             )
         return self
+
+    def resolved(self) -> Mapping[str, Any]:
+        """What the model names and revisions stand for on this machine. Raises Unavailable, InputError."""
+        from .hearing import Hearing
+
+        heard = {role: asdict(facts) for role, facts in Hearing(self).facts().items()}
+        return {**heard, **self.radiance.resolved()}

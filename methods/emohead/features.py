@@ -55,9 +55,9 @@ def speech_span(features: Floats) -> tuple[float, float]:
     return float(loud[0]), float(loud[-1])
 
 
-def frame_positions(n_frames: int, fps: float) -> NDArray[np.float64]:
-    """(n_frames,) where the centres of video frames fall on the axis of feature steps."""
-    return (np.arange(n_frames, dtype=np.float64) + 0.5) * (STEP_HZ / fps) - 0.5
+def frame_positions(n_frames: int, fps: float, first: int = 0) -> NDArray[np.float64]:
+    """(n_frames − first,) where the centres of video frames fall on the axis of feature steps."""
+    return (np.arange(first, n_frames, dtype=np.float64) + 0.5) * (STEP_HZ / fps) - 0.5
 
 
 def _windows(samples: Floats, first: int, stop: int, width: int) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -50,13 +51,14 @@ class Stage1(Protocol):
 
 def fit_expression(
     recordings: Sequence[Recording], config: EmoHeadConfig, *, seed: int, threads: int, progress: Progress,
-    stage1: Stage1 | None = None,
+    stage1: Stage1 | None = None, cache_dir: Path | None = None,
 ) -> ExpressionModel:
-    """Both stages of the audio-expression module; `stage1` is where an earlier training of the first one may lie.
+    """Both stages of the audio-expression module; `stage1` is where an earlier training of the first one may lie,
+    `cache_dir` where states of pretrained networks are kept (None: where the environment says).
 
     Raises InputError where the recordings do not fit together.
     """
-    hearing = Hearing(config)
+    hearing = Hearing(config, cache_dir=cache_dir)
     sizes = hearing.sizes()  # missing networks are told before any work
     vocabulary = _learn_vocabulary(recordings)
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,12 +18,12 @@ from emobench import environment
 from emobench.cache import ArrayCache
 from emobench.errors import InputError
 from emobench.hashing import hash_arrays
+from emobench.hub_snapshots import Snapshot, Wanted, find_snapshot
 from emobench.types import SAMPLE_RATE_HZ, Floats
 
 from .config import EmoHeadConfig
 from .pretrained.language import TEXT_TYPES, TextNetwork
 from .pretrained.recognition import WHISPER_TYPES, Recogniser
-from .pretrained.snapshots import Snapshot, Wanted, find_snapshot
 from .pretrained.speech import SPEECH_TYPES, SpeechNetwork, States
 from .text import Words
 
@@ -61,11 +62,15 @@ class Transcript:
 class Hearing:
     """The pretrained side of the configured encoders; networks are looked for and loaded when first needed.
 
-    `expected` are the networks a checkpoint was trained with: others of the same name are refused.
+    `expected` are the networks a checkpoint was trained with: others of the same name are refused. States and
+    recognised words are kept below `cache_dir`; None: where the environment says.
     """
 
-    def __init__(self, config: EmoHeadConfig, expected: Mapping[str, ModelFacts] | None = None) -> None:
+    def __init__(
+        self, config: EmoHeadConfig, expected: Mapping[str, ModelFacts] | None = None, cache_dir: Path | None = None
+    ) -> None:
         self.config, self._expected = config, expected or {}
+        self._cache = ArrayCache(cache_dir or environment.cache_dir())
 
     def facts(self) -> dict[str, ModelFacts]:
         """Every network in use, by role. Raises Unavailable where one is not on this machine."""
@@ -115,10 +120,6 @@ class Hearing:
         key = f"{network.key()}|{hash_arrays([audio])}"
         found: States = self._cache.get("speech-states", key, make)["states"]
         return found
-
-    @property
-    def _cache(self) -> ArrayCache:
-        return ArrayCache(environment.cache_dir())
 
     @cached_property
     def _audio(self) -> SpeechNetwork | None:

@@ -20,6 +20,22 @@ REST = "neutral"
 RANK_TOLERANCE = 1e-3  # of the distances' covariance between emotions: eight means span seven dimensions
 
 
+@dataclass(slots=True)
+class RunningMean:
+    """Of the distances of a clip's frames so far to E hyperplanes; a stream goes on with it, frame after frame."""
+
+    total: NDArray[np.float64] | float = 0.0  # (E,) sums
+    count: int = 0  # frames
+
+    def over(self, distances: Floats) -> Floats:
+        """(T, E) of the frames that follow → (T, E) the mean up to each of them."""
+        sums = self.total + distances.cumsum(axis=0, dtype=np.float64)
+        counts = self.count + np.arange(1, len(distances) + 1)
+        self.total, self.count = sums[-1], int(counts[-1])
+        means: Floats = (sums / counts[:, None]).astype(np.float32)
+        return means
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperplanes:
     """E hyperplanes w·α + b over K standardised coefficients; distances below are values of w·α + b."""
@@ -44,26 +60,27 @@ class Hyperplanes:
 
     def push(
         self, alpha: Floats, emotion: str, tau: Floats, level: float = LEVELS, kind: Step = "normal",
-        causal: bool = False,
+        running: RunningMean | None = None,
     ) -> Floats:
         """(T, K) standardised α of one clip moved by (T,) τ times its step towards an emotion at a level."""
-        moved: Floats = alpha + tau[:, None] * self.step(alpha, emotion, level, kind, causal)
+        moved: Floats = alpha + tau[:, None] * self.step(alpha, emotion, level, kind, running)
         return moved
 
-    def step(self, alpha: Floats, emotion: str, level: float, kind: Step, causal: bool = False) -> Floats:
-        """(1, K), or (T, K) where causal: δ of one clip.
+    def step(
+        self, alpha: Floats, emotion: str, level: float, kind: Step, running: RunningMean | None = None
+    ) -> Floats:
+        """(1, K), or (T, K) with a running mean: δ of one clip.
 
         normal: along w_z, from the median of the others to the median of z, whatever α is. landing: along w_z, what
         the clip's mean distance lacks to the median of z and level. joint: what its mean distances to all planes lack
-        to those of z and level, along the patterns. Causal: the mean runs over the frames so far.
+        to those of z and level, along the patterns. A running mean is over the frames so far, not over the clip.
         """
         row = self.emotions.index(emotion)
         if kind == "normal":
             whole: Floats = self.scale[row] * self.normal[row, None]
             return whole
         distances = alpha @ self.normal.T + self.offset
-        counts = np.arange(1, len(alpha) + 1, dtype=np.float32)[:, None]
-        mean = distances.cumsum(axis=0) / counts if causal else distances.mean(axis=0, keepdims=True)
+        mean = distances.mean(axis=0, keepdims=True) if running is None else running.over(distances)
         if kind == "landing":
             landing: Floats = (_at_level(self.target[row], level) - mean[:, row, None]) * self.normal[row]
             return landing

@@ -8,6 +8,7 @@ from emobench.abilities import PlaneFacts
 from emobench.errors import UsageError
 from emobench.types import Floats
 
+from .hyperplanes import RunningMean
 from .model import ExpressionModel
 
 
@@ -34,8 +35,8 @@ def push(model: ExpressionModel, subject: str, alpha: Floats, emotion: str, leve
         raise UsageError("This model has no hyperplanes: it was trained on a single emotion.")
     mean, scale = model.scaling.alpha_of(vocabulary.subject(subject))
     standard = ((alpha - mean) / scale).astype(np.float32)
-    kind, is_causal = model.config.refinement.step, model.config.streaming.enabled
+    kind, running = model.config.refinement.step, RunningMean() if model.config.streaming.enabled else None
     wanted = vocabulary.level(emotion, level)
-    moved = model.hyperplanes.push(standard, emotion, tau.astype(np.float32), wanted, kind, is_causal)
+    moved = model.hyperplanes.push(standard, emotion, tau.astype(np.float32), wanted, kind, running)
     back: Floats = (moved * scale + mean).astype(np.float32)
     return back

@@ -38,7 +38,7 @@ class EmoHead:
         self._model: ExpressionModel | None = None
         self._portraits: dict[str, Portrait] = {}
         self._seconds: dict[str, float] = {}
-        self._transcript_source: TranscriptSource = "none"  # of the last render
+        self._transcript_source: TranscriptSource = "none"  # of the last expression
 
     @property
     def model(self) -> ExpressionModel:
@@ -72,8 +72,9 @@ class EmoHead:
         if self._model is None:
             recordings = read_recordings(clips, context.progress)
             self._model = fit_expression(
-                recordings, self.config, seed=context.seed, threads=1, progress=context.progress, stage1=shared
-            )
+                recordings, self.config, seed=context.seed, threads=1, progress=context.progress, stage1=shared,
+                cache_dir=context.cache_dir,
+            )  # fmt: skip
             shared.keep_expression(self._model)
         self._fit_portraits(clips, filmed, context)
 
@@ -98,24 +99,24 @@ class EmoHead:
 
     def express(self, driving: Driving) -> Expression:
         """α̃, τ and α̂ of a test clip. Raises UsageError on a tag that was not trained, InputError on bad sound."""
-        return self.model.predict(
+        start = time.perf_counter()
+        expression = self.model.predict(
             Request(
                 audio=driving.audio, transcript=driving.transcript, emotion=driving.emotion,
                 level=float(driving.intensity), subject=driving.subject, fps=driving.fps, n_frames=driving.n_frames,
                 push=driving.strength,
             )
         )
+        self._seconds = self._seconds | {"audio": time.perf_counter() - start}
+        self._transcript_source = expression.transcript_source
+        for remark in expression.remarks:
+            self.context.progress.note(f"emohead: {driving.clip_id}: {remark}")
+        return expression
 
     def render(self, driving: Driving) -> Iterator[Rendered]:
         """Exactly driving.n_frames frames. Tag, sound and subject are checked before the first one is asked for."""
         self._portrait(driving.subject)
-        start = time.perf_counter()
-        expression = self.express(driving)
-        self._seconds = {"audio": time.perf_counter() - start}
-        self._transcript_source = expression.transcript_source
-        for remark in expression.remarks:
-            self.context.progress.note(f"emohead: {driving.clip_id}: {remark}")
-        return self.render_alpha(driving.subject, expression.refined, driving.pose, driving.camera)
+        return self.render_alpha(driving.subject, self.express(driving).refined, driving.pose, driving.camera)
 
     def render_alpha(self, subject: str, alpha: Floats, pose: HeadPose, camera: Camera) -> Iterator[Rendered]:
         """Frames of given α (T, K) in the tracker's units; for τ sweeps and knock-outs."""
@@ -146,7 +147,7 @@ class EmoHead:
 
     def load(self, path: Path) -> None:
         """Restore what save wrote, its configuration included. Raises InputError on a corrupt or newer checkpoint."""
-        model, subjects = load_expression(path, self.context.threads)
+        model, subjects = load_expression(path, self.context.threads, self.context.cache_dir)
         threads, device = self.context.threads, self.context.device
         portraits = {s: Portrait.load(path / f"portrait-{s}", threads=threads, device=device) for s in subjects}
         self._model, self._portraits, self.config = model, portraits, model.config
@@ -156,8 +157,10 @@ class EmoHead:
         return dict(self._seconds)
 
     def sources(self) -> Mapping[str, str]:
-        """What taught the portraits beside pixels and tracking, for provenance."""
-        return sources_of(self._portraits)
+        """What taught the portraits beside pixels and tracking, and who listens for the module, for provenance."""
+        heard = self._model.hearing.facts() if self._model else {}
+        networks = {f"expression.{role}": f"{f.model}@{f.commit} sha256:{f.sha256}" for role, f in heard.items()}
+        return {**sources_of(self._portraits), **networks}
 
     def render_facts(self) -> Mapping[str, str]:
         """What tells speeds apart: backend and torso of the portraits; and where the last transcript came from."""

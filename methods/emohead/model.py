@@ -15,7 +15,7 @@ from .config import EmoHeadConfig
 from .examples import Example, Scaling, collate, make_example
 from .features import STEP_HZ, speech_features
 from .hearing import Hearing, StateSizes, TranscriptSource
-from .hyperplanes import Hyperplanes
+from .hyperplanes import Hyperplanes, RunningMean
 from .network import BUILTIN, ExpressionNetwork
 from .remarks import sound_remarks
 from .training import torch_threads
@@ -29,6 +29,7 @@ class Request:
 
     `told` is the emotion and level that α̃ is predicted for, None: the requested one. `push` is the intensity: how far
     to go from the spoken face (told what is heard), or from rest, to the requested one; 1 arrives, more exaggerates.
+    With `told`, or where the step is "normal", it multiplies τ; else it adds that part of the way from rest.
     """
 
     audio: Floats  # (N,) mono at SAMPLE_RATE_HZ
@@ -48,7 +49,7 @@ class Expression:
 
     spoken: Floats  # (T, K) α̃
     refined: Floats  # (T, K) α̂
-    tau: Floats  # (T,) in steps, see Hyperplanes.step; 0 where there is no refinement
+    tau: Floats  # (T,) in steps, as applied, see Hyperplanes.step; 0 where there is no refinement
     transcript_source: TranscriptSource = "none"  # of the words that were used
     remarks: tuple[str, ...] = ()  # what is odd about the sound
 
@@ -114,26 +115,35 @@ class ExpressionModel:
         expression = self.expressed(*self._run(example), request)
         return replace(expression, transcript_source=transcript.source, remarks=sound_remarks(features))
 
-    def expressed(self, spoken: Floats, tau: Floats, request: Request) -> Expression:
-        """What standardised α̃ (T, K) and FFN₂'s τ (T,) become for a request."""
-        tau = self._tau(tau)
-        refined = self._refine(spoken, tau, request)
-        mean, scale = self.scaling.alpha_of(self.vocabulary.subject(request.subject))
-        return Expression(
-            spoken=spoken * scale + mean, refined=refined * scale + mean, tau=tau * np.float32(request.push)
-        )
+    def expressed(
+        self, spoken: Floats, tau: Floats, request: Request, running: RunningMean | None = None
+    ) -> Expression:
+        """What standardised α̃ (T, K) and FFN₂'s τ (T,) become for a request.
 
-    def _refine(self, spoken: Floats, tau: Floats, request: Request) -> Floats:
-        """α̂, standardised. The step to where α̃ already is, is nearly nothing: then intensity is the way from rest."""
+        With `running`, a stream's, they are the next frames of a clip of which it has seen those before.
+        """
+        scales_step = self.config.refinement.step == "normal" or request.told is not None
+        push = np.float32(request.push)
+        tau = self._tau(tau) * push if scales_step else self._tau(tau)
+        if running is None and self.config.streaming.enabled:
+            running = RunningMean()
+        refined = self._refine(spoken, tau, request, 0 if scales_step else push - 1, running)
+        mean, scale = self.scaling.alpha_of(self.vocabulary.subject(request.subject))
+        return Expression(spoken=spoken * scale + mean, refined=refined * scale + mean, tau=tau)
+
+    def _refine(
+        self, spoken: Floats, tau: Floats, request: Request, risen: float | np.float32, running: RunningMean | None
+    ) -> Floats:
+        """α̂, standardised: τ steps from α̃, and `risen` times the way from rest.
+
+        The step to where α̃ already is, is nearly nothing: multiplying it would make no intensity.
+        """
         planes, settings = self.hyperplanes, self.config.refinement
         if planes is None or not settings.enabled:
             return spoken
-        push, kind, is_causal = np.float32(request.push), settings.step, self.config.streaming.enabled
         level = self._level(request.emotion, request.level)
-        if kind == "normal" or request.told is not None:
-            return planes.push(spoken, request.emotion, tau * push, level, kind, is_causal)
-        refined = planes.push(spoken, request.emotion, tau, level, kind, is_causal)
-        return refined if push == 1 else refined + (push - 1) * planes.rise(request.emotion, level)
+        refined = planes.push(spoken, request.emotion, tau, level, settings.step, running)
+        return refined + risen * planes.rise(request.emotion, level) if risen else refined
 
     def _level(self, emotion: str, wanted: float) -> float:
         """The trained level that serves. Raises UsageError on an unknown tag."""

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from emobench.kernel_storage import can_store_kernels
 from emobench.types import Floats
 
 from .examples import Example
@@ -101,7 +102,7 @@ def _align(own: Floats, other: Floats) -> NDArray[np.float64]:
     return (smooth + 0.5) * STRIDE - 0.5
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=can_store_kernels(), nogil=True)  # type: ignore[misc]
 def _dynamic_time_warping(distance: NDArray[np.float64], detour: float) -> NDArray[np.float64]:
     """(A, B) distances → (A,) mean matched column of each row on the cheapest path (Sakoe & Chiba 1978)."""
     rows, columns = distance.shape

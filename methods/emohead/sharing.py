@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
+from torch import Tensor
 
 from emobench.cache import write_text, writing_folder
 from emobench.errors import InputError
@@ -29,7 +30,7 @@ from .hearing import Hearing
 from .model import ExpressionModel
 from .network import ExpressionNetwork
 
-PACKAGE = "emobench.methods.emohead"
+CODE = ("emobench.methods.emohead", "emobench.hub_snapshots")
 LATER_THAN_STAGE_1 = ("refinement", "radiance")  # sections of the configuration
 STATE, TENSORS = "stage1.json", "stage1.safetensors"
 TORCH_STATE = "torch_rng"  # beside the network's tensors, whose names hold a dot
@@ -67,21 +68,34 @@ class SharedTrainings:
         if not self.spoken.is_dir():
             return False
         try:
-            state = json.loads((self.spoken / STATE).read_text(encoding="utf-8"))
-            if hash_file(self.spoken / TENSORS) != state["tensors_sha256"]:
-                raise ValueError(f"its content does not match {STATE}")
-            tensors = load_tensors((self.spoken / TENSORS).read_bytes())
-            torch_state = tensors.pop(TORCH_STATE)
-            network.load_state_dict(tensors)
-            network.eval()  # as stage 1 leaves it
-            rng.bit_generator.state = state["rng"]
-            torch.set_rng_state(torch_state)
+            tensors, rng_state, torch_state = self._stored_spoken(network)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             self.progress.note(f"emohead: the stored stage 1 cannot be used ({reason}); training again")
             return False
+        network.load_state_dict(tensors)
+        network.eval()  # as stage 1 leaves it
+        rng.bit_generator.state = rng_state
+        torch.set_rng_state(torch_state)
         self.progress.note(f"emohead: stage 1 from the cache ({short(self.spoken.name)})")
         return True
+
+    def _stored_spoken(self, network: ExpressionNetwork) -> tuple[dict[str, Tensor], dict[str, Any], Tensor]:
+        """Tensors and the states of both generators, tried on generators of no use: what they are for stays untouched.
+
+        Raises one of many exceptions where any of it does not fit.
+        """
+        state = json.loads((self.spoken / STATE).read_text(encoding="utf-8"))
+        if hash_file(self.spoken / TENSORS) != state["tensors_sha256"]:
+            raise ValueError(f"its content does not match {STATE}")
+        tensors = load_tensors((self.spoken / TENSORS).read_bytes())
+        torch_state = tensors.pop(TORCH_STATE)
+        own = {name: (tensor.shape, tensor.dtype) for name, tensor in network.state_dict().items()}
+        if own != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
+            raise ValueError("its tensors are not those of this network")
+        np.random.default_rng().bit_generator.state = state["rng"]
+        torch.Generator().set_state(torch_state)
+        return tensors, state["rng"], torch_state
 
     def keep_spoken(self, network: ExpressionNetwork, rng: np.random.Generator) -> None:
         """The network after stage 1 and the state of both generators, so that stage 2 goes on exactly as it would."""
@@ -95,11 +109,11 @@ class SharedTrainings:
 def shared_trainings(
     clips: Sequence[Clip], config: EmoHeadConfig, seed: int, cache_dir: Path, progress: Progress
 ) -> SharedTrainings:
-    """Keys: the settings that matter, seed, this package's code, the networks of others, and the clips with tracks."""
+    """Keys: the settings that matter, seed, the code, the networks of others, and the clips with tracks."""
     settings = config.model_dump(mode="json", exclude={"radiance"})
     common = {
         "seed": seed,
-        "code": code_hash([PACKAGE]),
+        "code": code_hash(CODE),
         "pretrained": {role: asdict(facts) for role, facts in Hearing(config).facts().items()},
         "clips": [_clip_key(clip) for clip in clips],
     }

@@ -1,12 +1,11 @@
 """Speech to expression while it is being spoken: sound in as it comes, frames out as soon as they can be said.
 
 Needs a model trained with streaming.enabled. The frames are those that the whole sound would give; each comes
-`latency_seconds` after its middle. Holds the reach of the network in sound, and the α̃ said so far.
+`latency_seconds` after its middle. Holds the reach of the network in sound, and one mean of all that was said: a frame
+costs the same however long the speech is.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from emobench.types import SAMPLE_RATE_HZ, Floats
 
 from .examples import NO_TEXT, Example, collate
 from .features import HOP_SAMPLES, STEP_HZ, frame_positions, speech_features
+from .hyperplanes import RunningMean
 from .model import Expression, ExpressionModel, Request
 from .training import torch_threads
 
@@ -40,8 +40,7 @@ class ExpressionStream:
         self._sound: Floats = np.zeros(0, np.float32)
         self._start = 0  # where the held sound begins, in samples
         self._done = 0  # frames said so far
-        self._spoken: list[Floats] = []
-        self._tau: list[Floats] = []
+        self._running = RunningMean()
 
     def feed(self, samples: Floats) -> Expression | None:
         """Frames that can be said now that (N,) mono samples at SAMPLE_RATE_HZ have followed; None where none can.
@@ -67,12 +66,9 @@ class ExpressionStream:
         with torch_threads(self.model.threads), torch.inference_mode():
             alpha, states = self.model.network(collate([example]))
             tau = self.model.network.predict_tau(states)
-        self._spoken.append(alpha[0, before:].numpy())
-        self._tau.append(tau[0, before:].numpy())
-        first, self._done = self._done, stop
+        self._done = stop
         self._forget()
-        said = self.model.expressed(np.concatenate(self._spoken), np.concatenate(self._tau), self.request)
-        return replace(said, spoken=said.spoken[first:], refined=said.refined[first:], tau=said.tau[first:])
+        return self.model.expressed(alpha[0, before:].numpy(), tau[0, before:].numpy(), self.request, self._running)
 
     def _example(self, stop: int) -> tuple[Example, int]:
         """Frames up to `stop` with those before the first new one that attention reaches, and how many these are."""
@@ -81,7 +77,7 @@ class ExpressionStream:
         low = max(self._done - reach, 0)
         skipped = EDGE_STEPS if self._start else 0
         features = speech_features(self._sound, model.config.audio)[skipped:]
-        scaling, positions = model.scaling, frame_positions(stop, request.fps)[low:]
+        scaling, positions = model.scaling, frame_positions(stop, request.fps, low)
         told, level = request.told or (request.emotion, request.level)
         return Example(
             features=((features - scaling.feature_mean) / scaling.feature_scale).astype(np.float32),

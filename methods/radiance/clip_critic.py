@@ -1,6 +1,6 @@
 """CLIP as the critic of rendered faces: image embedding against the tag's text, and against the real frame's image.
 
-Owns prompts and the image's way to CLIP's input; the network's files are found by emohead.pretrained.snapshots.
+Owns prompts and the image's way to CLIP's input; the network's files are found by hub_snapshots.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..emohead.pretrained.snapshots import Snapshot, Wanted, find_snapshot
+from emobench.hub_snapshots import Snapshot, Wanted, find_snapshot
+
 from .critics import Verdict
 from .image_config import ImageLossConfig
 
@@ -28,12 +29,7 @@ class ClipCritic:
 
     def __init__(self, config: ImageLossConfig, emotions: Sequence[str], device: torch.device) -> None:
         """Raises Unavailable, with what to fetch, where CLIP or transformers is not here; InputError on damage."""
-        snapshot = find_snapshot(
-            Wanted(
-                role="image–text", prefix="radiance.images.clip_", without="radiance.images.source=judge",
-                model=config.clip_model, revision=config.clip_revision, types=("clip",),
-            )
-        )  # fmt: skip
+        snapshot = find_clip(config)
         snapshot.config()
         self._network = snapshot.network("CLIPModel").to(device)
         self._side = int(self._network.config.vision_config.image_size)
@@ -75,6 +71,16 @@ class ClipCritic:
             self._network.get_text_features(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
         )
         return dict(zip(emotions, functional.normalize(found, dim=1), strict=True))
+
+
+def find_clip(config: ImageLossConfig) -> Snapshot:
+    """The files of the configured CLIP. Raises Unavailable, with what to fetch, where they are not here."""
+    return find_snapshot(
+        Wanted(
+            role="image–text", prefix="radiance.images.clip_", without="radiance.images.source=judge",
+            model=config.clip_model, revision=config.clip_revision, types=("clip",),
+        )
+    )  # fmt: skip
 
 
 def _features(found: Any) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -108,3 +109,12 @@ class RadianceConfig(BaseModel):
     backdrop_steps: int = Field(250, ge=0, description="optimiser steps of the deformation")
     backdrop_pixels: int = Field(32_768, ge=64, description="pixels of one of these steps")
     backdrop_residual: bool = Field(True, description="a colour per pixel that is linear in the pose, on top")
+
+    def resolved(self) -> Mapping[str, Any]:
+        """Commit and sha256 of the CLIP that judges, where one does. Raises Unavailable where it is not here."""
+        if self.images.source != "clip" or not self.images.enabled:
+            return {}
+        from .clip_critic import find_clip
+
+        snapshot = find_clip(self.images)
+        return {"image–text": {"commit": snapshot.commit, "sha256": snapshot.sha256}}

@@ -94,7 +94,7 @@ class HeadTrainer:
         # memory of the last step's tables: fresh pages for them cost up to a third of a step (measured)
         self._tables: Tensor | None = None
         self._gradients: Tensor | None = None
-        self._blended_for: int | None = None  # the step whose frames' tables these are
+        self._blended_for: int | None = None  # the step whose frames' tables these are; None: of none to come
         self.losses: list[float] = []
         self.setbacks: tuple[Setback, ...] = ()
         self.opacity = 1.0  # mean of the rays of the last step before the occupancy was updated
@@ -314,7 +314,7 @@ class HeadTrainer:
         pieces = pieces_of(len(field.base), COLUMNS, self.operations)
         updates: list[Callable[[], None]] = [partial(update, columns) for columns in pieces]
         self.workers.map(lambda task: task(), [scatter, update_network, *updates])
-        self._blended_for = index + 1
+        self._blended_for = index + 1 if field.expression.shape[1] else None
 
     def _moved(self, array: NDArray[np.floating]) -> Tensor:
         tensor = torch.from_numpy(array)

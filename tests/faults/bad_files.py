@@ -51,9 +51,9 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in last, last
 
 
-def rows_of(cwd: Path, done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """scores.jsonl by clip and metric of a call that did all it could: 0, or 3 where clips lack scores."""
-    assert done.returncode in (0, 3), done.stderr[-3000:]
+def rows_of(cwd: Path, done: subprocess.CompletedProcess[str], code: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
+    """scores.jsonl by clip and metric of a call that ended with `code`: 0, or 3 where clips lack scores."""
+    assert done.returncode == code, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
     (run,) = json.loads(done.stdout)["runs"]
     lines = (cwd / run["dir"] / "scores.jsonl").read_text(encoding="utf-8").splitlines()

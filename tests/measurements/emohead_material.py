@@ -63,7 +63,7 @@ class Take:
 
 def open_takes(split: str) -> list[Take]:
     """The takes of a split of puppet-full; test in all levels, as train is."""
-    recipes = _recipes(split)
+    recipes = recipes_of(split)
     folder = environment.cache_dir() / "emohead-claims"
     path = folder / f"{split}-{short(hash_value([r.sha256 for r in recipes]))}.npz"
     if not path.exists():
@@ -73,7 +73,8 @@ def open_takes(split: str) -> list[Take]:
     return [_take(recipe, stored, index, track) for index, recipe in enumerate(recipes)]
 
 
-def _recipes(split: str) -> list[Recipe]:
+def recipes_of(split: str) -> list[Recipe]:
+    """What the takes of a split are performed from, in their order."""
     config = PuppetConfig.model_validate(PUPPET_FULL.presets[""])
     dataset = PuppetDataset(config, _context())
     recipes = [replace(recipe, has_pixels=False, novel_every=0) for recipe in dataset.recipes(split)]

@@ -29,7 +29,12 @@ def mean_with_interval(values: Errors) -> dict[str, Any]:
 
 
 def ratio(a: Errors, b: Errors) -> dict[str, Any]:
-    """Of each group: mean of a / mean of b over the same clips, with its percentile interval over clips."""
+    """Of each group: mean of a / mean of b over the same clips, with its percentile interval over clips.
+
+    Raises ValueError where both have seeds and not as many: means of unlike seeds are no ratio.
+    """
+    if a.ndim == b.ndim == 3 and len(a) != len(b):
+        raise ValueError(f"{len(a)} seeds over {len(b)}: give the seeds that both rows have")
     first, second = (x if x.ndim == 2 else x.mean(axis=0) for x in (a, b))
     drawn = np.random.default_rng(0).integers(len(first), size=(RESAMPLES, len(first)))
     ratios = first[drawn].mean(axis=1) / second[drawn].mean(axis=1)

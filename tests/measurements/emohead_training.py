@@ -5,27 +5,22 @@ A row is a name, settings, and how many steps of stage 1 it took. Stage 1 is sha
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from emohead_material import Take, open_takes
-from safetensors.torch import load_file, save_file
+from emohead_material import Take, open_takes, recipes_of
 
 from emobench import environment
-from emobench.cache import write_text, writing_folder
-from emobench.hashing import canonical_json, hash_value, short
-from emobench.methods.emohead import features, fitting, model
-from emobench.methods.emohead.checkpoint import load_expression, save_expression
+from emobench.cache import write_text
+from emobench.datasets.puppet.recipe import Recipe
+from emobench.hashing import canonical_json, code_hash, identity, short
+from emobench.methods.emohead import features, fitting
+from emobench.methods.emohead import model as model_module
 from emobench.methods.emohead.config import AudioConfig, EmoHeadConfig
 from emobench.methods.emohead.model import ExpressionModel
-from emobench.methods.emohead.network import ExpressionNetwork
+from emobench.methods.emohead.sharing import CODE, LATER_THAN_STAGE_1, SharedTrainings
 from emobench.progress import SilentProgress
 from emobench.types import Floats
 
@@ -46,28 +41,6 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "landing-step": {"refinement": {"step": "landing"}},
     "projection": {"refinement": {"project_articulation": True}},
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage1Folder:
-    """Stage 1 of a configuration and seed on disk, with both generators as it left them."""
-
-    path: Path
-
-    def resume_spoken(self, network: ExpressionNetwork, rng: np.random.Generator) -> bool:
-        if not self.path.is_dir():
-            return False
-        tensors = load_file(self.path / "network.safetensors")
-        torch.set_rng_state(tensors.pop("torch_rng"))
-        network.load_state_dict(tensors)
-        network.eval()
-        rng.bit_generator.state = json.loads((self.path / "rng.json").read_text(encoding="utf-8"))
-        return True
-
-    def keep_spoken(self, network: ExpressionNetwork, rng: np.random.Generator) -> None:
-        with writing_folder(self.path) as folder:
-            save_file(network.state_dict() | {"torch_rng": torch.get_rng_state()}, folder / "network.safetensors")
-            write_text(folder / "rng.json", json.dumps(rng.bit_generator.state))
 
 
 def settings_of(row: str, steps: int | None) -> EmoHeadConfig:
@@ -92,26 +65,35 @@ def _hear_once() -> None:
             kept.append(audio)
         return heard[key]
 
-    fitting.speech_features = model.speech_features = remembered
+    fitting.speech_features = model_module.speech_features = remembered
 
 
 def trained(row: str, seed: int, steps: int | None = None, takes: Sequence[Take] | None = None) -> ExpressionModel:
     """The module of a row: from the cache, else trained on one thread, which is timed beside it."""
     _hear_once()
     config = settings_of(row, steps)
-    root = environment.cache_dir() / "emohead-claims"
-    settings = config.model_dump(mode="json", exclude={"radiance"})
-    folder = root / f"{row}-{short(hash_value([settings, seed]))}"
-    if not (folder / "emohead.json").is_file():
-        spoken = {name: section for name, section in settings.items() if name != "refinement"}
-        stage1 = Stage1Folder(path=root / f"stage1-{short(hash_value([spoken, seed]))}")
+    shared = _shared(config, seed, [take.recipe for take in takes] if takes else recipes_of("train"))
+    model = shared.expression(threads=1)
+    if model is None:
         recordings = [take.recording for take in takes or open_takes("train")]
-        started, has_stage1 = time.process_time(), stage1.path.is_dir()
-        fitted = fitting.fit_expression(
-            recordings, config, seed=seed, threads=1, progress=SilentProgress(), stage1=stage1
+        started, has_stage1 = time.process_time(), shared.spoken.is_dir()
+        model = fitting.fit_expression(
+            recordings, config, seed=seed, threads=1, progress=SilentProgress(), stage1=shared
         )  # fmt: skip
         spent = {"cpu_seconds": round(time.process_time() - started, 1), "stage1_from_cache": has_stage1}
-        with writing_folder(folder) as temporary:
-            save_expression(temporary, fitted, ())
-            write_text(temporary / "spent.json", canonical_json(spent) + "\n")
-    return load_expression(folder, threads=1)[0]
+        shared.keep_expression(model)
+        write_text(shared.folder.with_name(f"{shared.folder.name}-spent.json"), canonical_json(spent) + "\n")
+    return model
+
+
+def _shared(config: EmoHeadConfig, seed: int, recipes: Sequence[Recipe]) -> SharedTrainings:
+    """Where it is kept: keyed by all that decides it, the method's code and the recipes of the clips included."""
+    settings = config.model_dump(mode="json", exclude={"radiance"})
+    first = {name: section for name, section in settings.items() if name not in LATER_THAN_STAGE_1}
+    common = {"seed": seed, "code": code_hash(CODE), "clips": [recipe.sha256 for recipe in recipes]}
+    root = environment.cache_dir() / "emohead-claims"
+    return SharedTrainings(
+        config=config, progress=SilentProgress(),
+        folder=root / short(identity({**common, "config": settings}), 32),
+        spoken=root / f"{short(identity({**common, 'config': first}), 32)}-stage1",
+    )  # fmt: skip

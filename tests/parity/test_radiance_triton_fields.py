@@ -7,6 +7,7 @@ levels; float32 moves single samples over faces of cells, hence the shares of pi
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from emobench.methods.radiance.backdrop import FEATURES, Backdrop
 from emobench.methods.radiance.condition import fit_condition
 from emobench.methods.radiance.config import FieldKind, PrecisionChoice, RadianceConfig
 from emobench.methods.radiance.field import Field, new_field
-from emobench.methods.radiance.footage import Footage
+from emobench.methods.radiance.footage import Footage, pack_footage
 from emobench.methods.radiance.geometry import Box, Rays
-from emobench.methods.radiance.occupancy import skip_distances
+from emobench.methods.radiance.occupancy import new_occupancy, skip_distances
 from emobench.methods.radiance.operations import (
     AdamRates,
     Operations,
@@ -31,6 +32,8 @@ from emobench.methods.radiance.operations import (
 )
 from emobench.methods.radiance.portrait import Portrait, PortraitParts, fit_footage
 from emobench.methods.radiance.reference import TorchOperations
+from emobench.methods.radiance.trainer import HeadTrainer
+from emobench.methods.radiance.workers import Workers
 from emobench.progress import SilentProgress
 from emobench.types import Camera, HeadPose, Layers, Track
 
@@ -193,6 +196,40 @@ def test_mixed_training_follows_the_numba_backend(parts: PortraitParts, kind: Fi
         runs.append(portrait.parts.losses)
     assert runs[0][0] != runs[0][-1]
     np.testing.assert_allclose(runs[1], runs[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["blended", "hash"])
+def test_every_step_of_mixed_training_sees_the_tables_that_the_last_one_left(
+    parts: PortraitParts, kind: FieldKind
+) -> None:
+    config = SMALL.model_copy(
+        update={
+            "field": kind, "precision": "mixed", "steps": 4, "samples_per_step": 64, "frames_per_step": 1,
+            "max_samples": 4, "max_rays": 16, "blended_levels": 3,
+        }
+    )  # fmt: skip
+    operations = choose_backend("triton", DEVICE, kind, "mixed")
+    frames = pack_footage(iter([noise(parts)]))[0]
+    conditions = np.random.default_rng(0).random((len(frames), 2), dtype=np.float32)
+    field, occupancy = new_field(config, 2, 0).to(operations.device), new_occupancy(parts.skip == 0)
+    with Workers(1) as workers:
+        trainer = HeadTrainer(frames, conditions, field, occupancy, parts.box, operations, workers, config, seed=0)
+        trainer.rays = 16.0
+        seen: list[Tensor] = []
+        share = trainer._share
+
+        def spied(step: Any, slot: int) -> Any:
+            wanted = field.tables(trainer.conditions[step.frames], operations)
+            assert step.tables.dtype == torch.float16
+            torch.testing.assert_close(step.tables, wanted, rtol=1e-3, atol=1e-6)
+            seen.append(wanted.clone())
+            return share(step, slot)
+
+        trainer._share = spied  # type: ignore[method-assign]
+        for index in range(3):
+            trainer._step(index)
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
 
 
 def test_an_update_without_blended_tables_moves_the_base_alone() -> None:

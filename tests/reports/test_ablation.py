@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from emobench.ablation import FULL, AblationTable, plan_rows, tabulate
 from emobench.cli import main
 from emobench.compare import compare_groups
 from emobench.errors import EmobenchError, UsageError
+from emobench.planning import Request
 from emobench.registry import find
 from emobench.store import RunRecord
+from emobench.types import Progress
 
 from .conftest import Maker
 
@@ -185,3 +188,27 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 ) -> None:
     assert main(["ablate", "--method", "emohead", "--dataset", "puppet-tiny", *arguments]) == 2
     assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-missing"], 0)])
+def test_clips_without_scores_are_named_and_end_with_3_unless_that_is_accepted(
+    make_run: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    more: list[str], code: int,
+) -> None:  # fmt: skip
+    found = runs(make_run)
+    lost = replace(found[0].scores[0], value=None, reason="no face was found")
+    found[0] = replace(found[0], scores=[lost, *found[0].scores[1:]])
+    asked: list[Request] = []
+
+    def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord]:
+        asked.append(request)
+        return found
+
+    monkeypatch.setattr("emobench.runner.run", run)
+    options = ["--rows", ",".join(ROWS), "--metrics", "psnr", "--device", "cpu", "--out", str(tmp_path / "runs")]
+    options += ["--no-report", "--backend", "torch", "--allow-unpickle", "A" * 64]
+    assert main(["ablate", "--method", "emohead", "--dataset", "puppet-tiny", *options, *more]) == code
+    said = capsys.readouterr().err
+    assert f"{found[0].run.label}: 1 of" in said
+    assert "no face was found" in said
+    assert (asked[0].backend, asked[0].allow_unpickle) == ("torch", "a" * 64)

@@ -220,6 +220,19 @@ def test_a_deep3d_array_alone_is_enough(tmp_path: Path, clip: Path) -> None:
     assert convert(tmp_path / "found.npy", clip, track_file_of(clip), "auto", 500.0).kind == "bfm"
 
 
+def test_a_folder_with_one_array_a_frame_gives_the_same_as_one_array(tmp_path: Path, clip: Path) -> None:
+    array = deep3d(np.random.default_rng(9))
+    np.save(tmp_path / "whole.npy", array)
+    (tmp_path / "frames").mkdir()
+    for frame in range(T):
+        np.save(tmp_path / f"frames/{frame:04d}.npy", array[frame][None])
+    tracks = [
+        convert(tmp_path / name, clip, track_file_of(clip), "auto", 500.0).track for name in ("whole.npy", "frames")
+    ]
+    np.testing.assert_array_equal(tracks[0].track.alpha, tracks[1].track.alpha)
+    np.testing.assert_array_equal(tracks[0].track.pose.translation, tracks[1].track.pose.translation)
+
+
 def test_pickles_are_refused(tmp_path: Path, clip: Path) -> None:
     for name in ("codes.pkl", "codes.pt"):
         (tmp_path / name).write_bytes(b"\x80\x04.")

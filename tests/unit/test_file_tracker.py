@@ -77,6 +77,24 @@ def test_landmarks_that_the_file_lacks_are_mediapipe_s(tmp_path: Path, monkeypat
     assert (np.ptp(track.landmarks[0], axis=0) > 5).all()
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_frames_whose_landmarks_mediapipe_cannot_give_are_without_a_face_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded.weights, "is_present", lambda name: name == recorded.LANDMARKER)
+    frames = recordings.pictures(40)
+    frames[7:9] = 0  # the stand-in sees no face in black
+    for name in "ab":
+        path = video(tmp_path / f"in/{name}.mp4", n=40)
+        recordings.write_preview(path, frames, 25.0, recordings.sound(1.6))
+        tracked(path, n=40, lost=(8, 20), landmarks=False)
+    dataset = folder(tmp_path / "in", tmp_path, tracker="file")
+    track = load_track(dataset.split("test")[0].extras["track"])
+    assert np.flatnonzero(~track.valid).tolist() == [7, 8, 20]
+    said = "a.track.npz has no landmarks, and MediaPipe finds no face in 1 of its frames"
+    assert said in dataset.describe()["notes"]
+
+
 @pytest.mark.usefixtures("no_landmarker")
 def test_recordings_without_a_fitting_track_file_are_named_with_the_reason(tmp_path: Path) -> None:
     for name in "abc":

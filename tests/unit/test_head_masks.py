@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,6 +149,18 @@ def test_without_screen_and_weights_the_hull_is_used_and_named(tmp_path: Path, m
     assert parser.source == SOURCE == "landmark-hull"
     assert parser.mask(image, landmarks())[45, 48] == 255
     assert parsing_key("auto") == "auto"
+
+
+def test_the_network_is_closed_with_its_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vision = pytest.importorskip("mediapipe.tasks.python.vision")
+    closed: list[bool] = []
+    network = SimpleNamespace(close=lambda: closed.append(True))
+    monkeypatch.setattr(vision.ImageSegmenter, "create_from_options", lambda options: network)
+    monkeypatch.setattr(weights, "locate", lambda name: tmp_path / "model.tflite")
+    parser = open_parser("mediapipe", [])
+    assert not closed
+    del parser
+    assert closed == [True]
 
 
 def test_new_weights_change_the_identity_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def rendered(target: Path, **environment: str) -> dict[str, np.ndarray]:
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    with np.load(target) as stored:
+    with np.load(target, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 

@@ -20,9 +20,11 @@ for kind in vars(caching).values():
     if hasattr(kind, "_locator_classes"):
         kind._locator_classes = []
 import numpy as np
+from emobench.methods.emohead import pairing
 from emobench.methods.radiance import jit, ray_kernels
 weights = np.zeros(1, np.float32)
 ray_kernels.sample_weights(np.ones(1, np.float32), np.ones(1, np.int32), np.ones(1, np.float32), weights)
+pairing._dynamic_time_warping(np.ones((2, 2)), 0.5)
 print(weights[0], jit.unstored())
 """
 

@@ -59,6 +59,18 @@ class TestFolder:
         assert layers.head_alpha[0, 16, 16] > 200
         assert clip.subject == "ann"
 
+    @pytest.mark.parametrize("dark", [slice(0, 3), slice(-3, None)])
+    def test_a_green_screen_that_fades_in_or_out_is_found(self, tmp_path: Path, dark: slice) -> None:
+        frames = np.tile(np.uint8([40, 170, 70]), (20, 48, 64, 1))
+        frames[:, 16:, 24:40] = (205, 150, 125)
+        frames[dark] = 24  # so dark that no green is seen; the stand-in finds a face all the same
+        (tmp_path / "in").mkdir()
+        for name in "ab":
+            write_preview(tmp_path / f"in/{name}.mp4", frames, 25.0, sound(0.8))
+        clip = folder(tmp_path / "in", tmp_path).split("test")[0]
+        assert clip.video is not None
+        assert load_layers(clip.extras["layers"], read_video(clip.video).frames).source == "green-screen"
+
     def test_the_crop_moves_camera_and_landmarks_together(self, tmp_path: Path) -> None:
         for name in "ab":
             video(tmp_path / f"in/{name}.mp4")

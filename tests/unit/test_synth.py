@@ -99,9 +99,10 @@ def test_intensity_and_level_reach_the_method(
     record: RunRecord, method: PaintingMethod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Driving] = []
-    plain = method.render
-    monkeypatch.setattr(method, "render", lambda driving: (seen.append(driving), plain(driving))[1])
+    plain = method.express
+    monkeypatch.setattr(method, "express", lambda driving: (seen.append(driving), plain(driving))[1])
     make(asked(record, intensity=0.8, level=2, emotion="angry"))
+    assert len(seen) == 1  # the expression is predicted once
     assert (seen[0].strength, seen[0].intensity, seen[0].emotion) == (0.8, 2, "angry")
 
 
@@ -148,6 +149,12 @@ def test_a_clips_motion_runs_forth_and_back_without_a_jump(record: RunRecord) ->
         np.testing.assert_array_equal(x[:FRAMES], np.arange(FRAMES))
         assert np.abs(np.diff(x)).max() == 1
         assert len(x) == 25
+
+
+def test_a_clips_motion_for_a_subject_without_a_test_clip_is_refused_with_what_to_take(record: RunRecord) -> None:
+    bob = replace(CARD, subject="bob")
+    with pytest.raises(UsageError, match=r"no test clip of bob\. Take sway"):
+        head_motion("clip", record, bob, "happy", 9, seed=0, progress=SilentProgress())
 
 
 def test_a_single_pose_is_held() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from emobench.errors import InputError
+from emobench.hub_snapshots import Snapshot
 from emobench.types import Floats
 
 from ..text import Words
-from .snapshots import Snapshot
 
 TEXT_TYPES = ("bert", "distilbert", "roberta", "clip", "clip_text_model")
 

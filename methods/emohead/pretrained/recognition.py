@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from emobench.hub_snapshots import Snapshot, quiet
 from emobench.types import SAMPLE_RATE_HZ, Floats
-
-from .snapshots import Snapshot, quiet
 
 PIECE_SECONDS = 28.0  # Whisper hears 30 s at once
 SEARCH_SECONDS = 6.0  # before the end of a piece, in which the quietest moment is looked for

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from emobench.errors import InputError
+from emobench.hub_snapshots import Snapshot
 from emobench.types import SAMPLE_RATE_HZ, Floats
 
 from ..config import PretrainedConfig
-from .snapshots import Snapshot
 
 STATE_HZ = 50
 STATE_SAMPLES = SAMPLE_RATE_HZ // STATE_HZ

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emobench.methods.emohead.config import RefinementConfig
-from emobench.methods.emohead.hyperplanes import Hyperplanes, LabelledFrames, fit_hyperplanes
+from emobench.methods.emohead.hyperplanes import Hyperplanes, LabelledFrames, RunningMean, fit_hyperplanes
 
 EMOTIONS = ("angry", "happy", "neutral")
 CENTRES = np.array([[0, 0, 4, 0, 0], [0, 0, 0, 4, 0], [0, 0, 0, 0, 0]], np.float32)
@@ -154,7 +154,7 @@ def test_a_level_between_two_lies_between_their_steps() -> None:
 def test_a_causal_step_knows_only_the_frames_so_far() -> None:
     data = frames()
     planes, clip = fit(data), data.alpha[data.clip == 0]
-    whole, part = (planes.step(x, "happy", 3, "joint", causal=True) for x in (clip, clip[:10]))
+    whole, part = (planes.step(x, "happy", 3, "joint", RunningMean()) for x in (clip, clip[:10]))
     assert whole.shape == clip.shape
     np.testing.assert_allclose(whole[:10], part, atol=1e-5)
     np.testing.assert_allclose(whole[-1:], planes.step(clip, "happy", 3, "joint"), atol=1e-4)

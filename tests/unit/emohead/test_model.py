@@ -90,6 +90,14 @@ def test_intensity_goes_from_rest_to_the_emotion_and_beyond(trained: ExpressionM
     assert abs(cheek[2] - 0.8) < 0.15
 
 
+def test_tau_is_told_as_it_was_applied(trained: ExpressionModel) -> None:
+    """The way from rest is no multiple of τ: intensity leaves the joint step, and so τ, as it is."""
+    happy = next(r for r in corpus(2, each=1) if r.emotion == "happy" and r.level == 3)
+    once, twice = (trained.predict(ask(happy, push=push)) for push in (1.0, 2.0))
+    np.testing.assert_array_equal(twice.tau, once.tau)
+    assert np.abs(twice.refined - once.refined).max() > 0.1
+
+
 def test_refinement_raises_the_distance_to_the_requested_hyperplane(trained: ExpressionModel, clip: Recording) -> None:
     expression = trained.predict(ask(clip, emotion="angry", push=3.0))
     mean, scale = trained.scaling.alpha_of(trained.vocabulary.subject(clip.subject))

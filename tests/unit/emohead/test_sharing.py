@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from emobench.hashing import hash_file
 from emobench.methods.emohead.config import EmoHeadConfig
 from emobench.methods.emohead.fitting import fit_expression
 from emobench.methods.emohead.model import ExpressionModel
-from emobench.methods.emohead.sharing import STATE, TENSORS, SharedTrainings, shared_trainings
+from emobench.methods.emohead.sharing import STATE, TENSORS, TORCH_STATE, SharedTrainings, shared_trainings
 from emobench.types import Clip
 
 from .conftest import NoteTaker, ask, corpus, small_config, speak
@@ -100,6 +104,29 @@ def test_a_damaged_stage_1_is_told_of_and_trained_again(tmp_path: Path, name: st
     again = shared(tmp_path, config)
     np.testing.assert_array_equal(said(fit(config, again)), plain)
     assert any("cannot be used" in note for note in again.progress.notes)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("damage", ["shape", "absent", "generator", "torch generator"])
+def test_a_stage_1_that_does_not_fit_leaves_nothing_of_itself_in_the_training(tmp_path: Path, damage: str) -> None:
+    """Most of its tensors fit: taken over one by one, they would be the weights that training begins with."""
+    config = small_config(**QUICK)
+    plain = said(fit(config, shared(tmp_path, config)))
+    folder = shared(tmp_path, config).spoken
+    tensors, state = load_file(folder / TENSORS), json.loads((folder / STATE).read_text())
+    name = sorted(set(tensors) - {TORCH_STATE})[-1]
+    if damage == "shape":
+        tensors[name] = torch.zeros(3, 2, 1)
+    elif damage == "absent":
+        del tensors[name]
+    elif damage == "generator":
+        state["rng"] = {"bit_generator": "PCG64", "state": {}}
+    else:
+        tensors[TORCH_STATE] = tensors[TORCH_STATE][:16].clone()
+    save_file(tensors, folder / TENSORS)
+    (folder / STATE).write_text(json.dumps(state | {"tensors_sha256": hash_file(folder / TENSORS)}))
+    again = shared(tmp_path, config)
+    np.testing.assert_array_equal(said(fit(config, again)), plain)
+    assert any("stage 1 cannot be used" in note for note in again.progress.notes)  # type: ignore[attr-defined]
 
 
 def test_a_damaged_module_is_told_of(tmp_path: Path) -> None:

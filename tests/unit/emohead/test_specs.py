@@ -33,6 +33,16 @@ def test_factory_config_and_code_can_be_loaded(spec: MethodSpec) -> None:
     assert len(code_hash(spec.code)) == 64
 
 
+@pytest.mark.parametrize("spec", [specs.MEAN_EXPRESSION, specs.NEAREST_AUDIO], ids=lambda spec: spec.name)
+def test_the_code_of_a_reference_is_all_that_it_imports_of_the_methods(spec: MethodSpec) -> None:
+    module = spec.factory.partition(":")[0]
+    code = f"import sys, {module}; print(*(n for n in sys.modules if n.startswith('emobench.methods.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split()) - {"emobench.methods.emohead"}  # the package itself holds a docstring
+    assert module in imported
+    assert not [name for name in imported if not any(f"{name}.".startswith(f"{own}.") for own in spec.code)]
+
+
 @pytest.mark.parametrize("preset", specs.EMOHEAD.presets)
 def test_every_preset_changes_the_configuration(preset: str) -> None:
     changed = resolve(EmoHeadConfig, specs.EMOHEAD.presets[preset], sets={}, owner="emohead")

@@ -124,6 +124,15 @@ def test_a_stream_holds_no_more_sound_than_the_network_reaches(causal: Expressio
     assert max(held[80:]) <= max(held[:80])
 
 
+def test_every_frame_is_refined_once(causal: ExpressionModel, clip: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    refined: list[int] = []
+    plain = causal.expressed
+    monkeypatch.setattr(causal, "expressed", lambda alpha, *rest: (refined.append(len(alpha)), plain(alpha, *rest))[1])
+    _, counts = said(causal, clip, same_size(640))
+    assert len(refined) > 50
+    assert sum(refined) == 100 >= counts[-1]
+
+
 def test_a_causal_model_still_follows_speech_and_tag(causal: ExpressionModel) -> None:
     test = corpus(2, each=1)
     errors = [np.abs(causal.predict(ask(r)).spoken - r.track.alpha)[:, 0].mean() for r in test]

@@ -62,6 +62,14 @@ class Program:
         return exec, (self.line,)
 
 
+class SlowNetwork:
+    """A pickle of a network that never answers."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        forward = "lambda self, x: __import__('time').sleep(600)"
+        return eval, (f"type('Slow', (__import__('torch').nn.Flatten,), dict(forward={forward}))()",)
+
+
 def test_the_metric_reads_the_network_as_torch_does(pickled, cartoon, reference, features):
     path, network = pickled
     allowed = PickledNetwork(path, sha256(path), CLASSES)
@@ -108,6 +116,27 @@ def test_a_network_of_another_width_is_an_error_and_no_number(tmp_path):
     network = PickledNetwork(path, sha256(path), CLASSES)
     with pytest.raises(Unavailable, match=r"narrow\.pt gave \(1, 3\) values, \(1, 8\) were expected"):
         network.run(np.zeros((1, 1, 1, 3), np.float32))
+    assert network._child.poll() is not None  # three numbers were left unread
+    with pytest.raises(Unavailable, match="was ended"):
+        network.run(np.zeros((1, 1, 1, 3), np.float32))
+
+
+def test_a_pickle_that_hangs_is_ended_when_its_time_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("emobench.metrics.unpickling.LOAD_SECONDS", 2.0)
+    path = tmp_path / "endless.pt"
+    torch.save(Program("import time; time.sleep(600)"), path)
+    with pytest.raises(Unavailable, match=r"endless\.pt was not loaded: it took longer than 2 s and was ended"):
+        PickledNetwork(path, sha256(path), CLASSES)
+
+
+def test_a_network_that_hangs_is_ended_when_its_time_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("emobench.metrics.unpickling.ANSWER_SECONDS", 0.5)
+    path = tmp_path / "slow.pt"
+    torch.save(SlowNetwork(), path)
+    network = PickledNetwork(path, sha256(path), CLASSES)
+    with pytest.raises(Unavailable, match=r"slow\.pt stopped: it took longer than 0\.5 s and was ended"):
+        network.run(np.zeros((1, 3, 8, 8), np.float32))
+    assert network._child.poll() is not None
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,10 @@ class Snapshot:
         try:
             with quiet():
                 network, found = getattr(transformers, kind).from_pretrained(
-                    self.folder, local_files_only=True, use_safetensors=True, trust_remote_code=False,
+                    self.folder,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
                     output_loading_info=True,
                 )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
@@ -118,9 +121,7 @@ def find_snapshot(wanted: Wanted) -> Snapshot:
     root = environment.hub_dir()
     try:
         folder = Path(
-            hub.snapshot_download(
-                wanted.model, revision=wanted.revision, cache_dir=root, local_files_only=True
-            )
+            hub.snapshot_download(wanted.model, revision=wanted.revision, cache_dir=root, local_files_only=True)
         )
     except (OSError, ValueError) as error:  # LocalEntryNotFoundError and HFValidationError among them
         if "repo id" in str(error).lower():
