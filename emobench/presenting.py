@@ -6,16 +6,22 @@ Goes by report specs; names no report.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from emobench import registry
+from emobench import environment, registry
 from emobench.coverage import missing_scores
-from emobench.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_OK
+from emobench.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_OK, EmobenchError
+from emobench.specs import ReportSpec
 from emobench.store import RunRecord
 from emobench.types import Progress, Result
+
+RUNS_WORTH_WORKERS = 5  # fewer are drawn sooner than a worker has started
 
 
 def present(
@@ -77,8 +83,35 @@ def _result(result: Result) -> dict[str, Any]:
 def write_reports(
     records: Sequence[RunRecord], out: Path, formats: Sequence[str], progress: Progress, *, to_terminal: bool = True
 ) -> None:
+    """Reports that print, then those that write files: of many runs side by side in processes of their own."""
     names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
-    specs = sorted((registry.find("report", name) for name in names), key=lambda spec: bool(spec.suffix))
-    written = [registry.load_object(spec.factory)().write(records, out) for spec in specs if spec.suffix or to_terminal]
-    for path in (p for p in written if p is not None):
-        progress.note(f"open {path}")
+    specs = [registry.find("report", name) for name in names]
+    for spec in specs:
+        if to_terminal and not spec.suffix:
+            write_report(spec, records, out)
+    filed = [spec for spec in specs if spec.suffix]
+    for path in write_files(filed, records, out):
+        if path is not None:
+            progress.note(f"open {path}")
+
+
+def write_files(specs: Sequence[ReportSpec], records: Sequence[RunRecord], out: Path) -> list[Path | None]:
+    """What each report wrote, in the order of `specs`; errors of a report come through."""
+    n_workers = min(environment.thread_count(), len(specs))
+    if n_workers < 2 or len(records) < RUNS_WORTH_WORKERS:
+        return [write_report(spec, records, out) for spec in specs]
+    with ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(write_report, spec, records, out) for spec in specs]
+        try:
+            return [future.result() for future in running]
+        except BrokenProcessPool as error:
+            raise EmobenchError(
+                "A process that writes a report died (out of memory?). The runs are complete: emobench report RUNS, "
+                "with EMOBENCH_THREADS=1 to write one after the other."
+            ) from error
+
+
+def write_report(spec: ReportSpec, records: Sequence[RunRecord], out: Path) -> Path | None:
+    """One report; the file or folder that it wrote."""
+    path: Path | None = registry.load_object(spec.factory)().write(records, out)
+    return path

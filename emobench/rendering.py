@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +114,10 @@ def _store_prediction(
         save_arrays(store.prediction(driving.clip_id, ".npz"), {"alpha": alpha, **pose})
     start = time.perf_counter()
     audio = driving.audio if len(driving.audio) else None
-    write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
-    write_preview(store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
+    with ThreadPoolExecutor(1) as beside:  # both encoders leave the interpreter's lock
+        preview = beside.submit(write_preview, store.prediction(driving.clip_id, ".mp4"), frames, driving.fps, audio)
+        write_lossless(store.prediction(driving.clip_id, ".mkv"), frames, driving.fps, audio)
+        preview.result()
     seconds = method.stage_seconds()
     facts = render_facts(method)
     rendered_on = facts.pop("device")

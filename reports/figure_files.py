@@ -55,4 +55,5 @@ def _save(stem: Path, panels: Sequence[figures.Panel]) -> list[Path]:
             # without its creation date a PDF of equal runs is equal
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
             figure.savefig(temporary, dpi=200, facecolor="white", metadata=metadata)
+        figure.set_layout_engine("none")  # found once: it does not depend on the format
     return paths
