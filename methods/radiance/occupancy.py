@@ -28,6 +28,17 @@ def skip_distances(occupied: BoolGrid) -> NDArray[np.uint8]:
     return distances
 
 
+def without_islands(occupied: BoolGrid, share: float) -> BoolGrid:
+    """Without the groups of touching cells (corners too) smaller than `share` of the largest group: they float."""
+    from scipy.ndimage import label
+
+    groups, _ = label(occupied, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(groups.ravel())
+    sizes[0] = 0  # the empty cells
+    kept: BoolGrid = (sizes >= max(1, share * sizes.max()))[groups]
+    return kept
+
+
 def visual_hull(masks: BoolGrid, pose: HeadPose, camera: Camera, box: Box, grid: int, share: float) -> BoolGrid:
     """Cells of `box` whose centre falls into more than `share` of the (dilated) masks (F, H, W) that show it.
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from emobench.types import Floats
 
-from .occupancy import skip_distances
+from .occupancy import skip_distances, without_islands
 from .ray_kernels import mark_seen
 
 if TYPE_CHECKING:
     from .trainer import HeadTrainer
 
 STREAM = 2_000_000  # of the random numbers, apart from those of steps
+ISLAND = 0.01  # groups of cells smaller than this share of the largest are no part of a head
 BEHIND = 2  # cells behind a surface that are kept where no ray looked: what other sides see through gaps
 
 
@@ -30,7 +31,8 @@ def settle(trainer: HeadTrainer) -> None:
     transparent pixels as without emptying anything (0.02 a frame; 0.32 above 0.05), a tenth fewer cells.
 
     Cells close behind, which no ray reached before it ended, are occupied too: from another side than the studio's
-    they would be holes.
+    they would be holes. Cells apart from the head are emptied: fog of frames in which the head leans that way, it
+    showed as dark specks in the air (measured: 4 pixels a frame of one subject; PSNR without them +.06 and .00 dB).
     """
     config, occupancy = trainer.config, trainer.occupancy
     count = min(config.settle_rays // len(trainer.frames), config.max_rays)
@@ -58,7 +60,8 @@ def settle(trainer: HeadTrainer) -> None:
         trainer.operations.scatter_weights(weights, points, weight)
     occupied = weight > config.settle_weight
     near = skip_distances(occupied) <= BEHIND
-    occupancy.skip = skip_distances(occupied | (near & occupancy.hull & (seen == 0)))
+    behind = near & occupancy.hull & (seen == 0)
+    occupancy.skip = skip_distances(without_islands(occupied | behind, ISLAND))
 
 
 def _host(tensor: Tensor) -> Floats:

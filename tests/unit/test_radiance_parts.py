@@ -15,7 +15,7 @@ from emobench.methods.radiance.config import RadianceConfig
 from emobench.methods.radiance.footage import Footage, dilate, pack_footage
 from emobench.methods.radiance.geometry import Box, head_rays, pixel_directions, project
 from emobench.methods.radiance.layouts import grid_layout
-from emobench.methods.radiance.occupancy import skip_distances, tight_box, visual_hull
+from emobench.methods.radiance.occupancy import skip_distances, tight_box, visual_hull, without_islands
 from emobench.methods.radiance.operations import choose_backend
 from emobench.methods.radiance.ray_kernels import mark_seen
 from emobench.methods.radiance.workers import Workers
@@ -130,6 +130,18 @@ def test_dilation_grows_by_its_radius_in_every_direction() -> None:
     grown = dilate(mask, 2)[0]
     assert grown.sum() == 25
     assert grown[2:7, 2:7].all()
+
+
+def test_islands_are_the_small_groups_that_touch_nothing() -> None:
+    occupied = np.zeros((12, 12, 12), bool)
+    occupied[1:6, 1:6, 1:6] = True  # 125 cells
+    occupied[6, 6, 6] = True  # touches it at a corner
+    occupied[9:11, 9, 9] = True  # 2 cells
+    kept = without_islands(occupied, 0.03)
+    assert kept.sum() == 126
+    assert not kept[9:11, 9, 9].any()
+    assert without_islands(occupied, 0.01).sum() == 128  # 2 of 126 are 1.6 %
+    assert not without_islands(np.zeros((4, 4, 4), bool), 0.03).any()
 
 
 def test_skip_distances_never_jump_over_an_occupied_cell() -> None:
