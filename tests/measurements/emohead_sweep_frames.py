@@ -1,8 +1,9 @@
 """What the puppet's judge and a real network see along a τ sweep: `python tests/measurements/emohead_sweep_frames.py`
 
-Mismatch clips of puppet's two subjects, one for each tag: the spoken face pushed to the tag by the module trained on
-puppet-full, rendered at 128 px through the portraits of a finished run, every sixth frame. Beside it the true α
-through the same portraits: the ceiling. Prints one JSON object. Used for docs/measurements/emohead.md.
+Mismatch clips of puppet's two subjects, one for each tag (--every-voice: one for each pair of voice and tag): the
+spoken face pushed to the tag by the module trained on puppet-full, rendered at 128 px through the portraits of a
+finished run, every sixth frame. Beside it the true α through the same portraits: the ceiling. Prints one JSON object.
+Used for docs/measurements/emohead.md.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ def choose(takes: Sequence[Take]) -> list[Take]:
                 t for t in takes if (t.recording.subject, t.emotion, t.voice) == (subject, tag, voice)
             ]  # fmt: skip
     return chosen
+
+
+def choose_all(takes: Sequence[Take]) -> list[Take]:
+    """Every ordered pair of voice and tag of the subjects."""
+    return [take for take in takes if take.recording.subject in SUBJECTS]
 
 
 def judges(folder: Path | None) -> Mapping[str, Extractor]:
@@ -142,10 +148,12 @@ def main() -> None:
     parser.add_argument("--judges", type=Path, help="folder of judges that scored a run on puppet; else trained")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", default="joint")
+    parser.add_argument("--every-voice", action="store_true")
     arguments = parser.parse_args()
     portraits = {s: Portrait.load(arguments.portraits / f"portrait-{s}", threads=1) for s in SUBJECTS}
     extractors = judges(arguments.judges)
-    answers, takes = Answers(trained("emohead", arguments.seed)), choose(open_takes("mismatch"))
+    answers = Answers(trained("emohead", arguments.seed))
+    takes = (choose_all if arguments.every_voice else choose)(open_takes("mismatch"))
     found = {step: sweep(answers, takes, portraits, step, extractors) for step in arguments.steps.split(",")}
     print(json.dumps({"taus": TAUS, "clips": [take.id for take in takes], **found}, indent=1))
 

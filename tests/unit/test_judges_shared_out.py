@@ -172,7 +172,7 @@ def test_the_mark_stands_in_results_run_card_and_report_line(rendered, is_marked
     assert (MARK in (record.results["emotion.judge"].reason or "")) == is_marked
     assert on_disk.run.judge_report["emotion.test_accuracy.true_alpha"] == 25.0 * sum(rendered)
     (line,) = judge_lines([SimpleNamespace(runs=[record])])
-    assert "100 % ground truth, 90 % blurred" in line
+    assert f"90 % blurred; on these clips: 100 % ground truth, {25 * sum(rendered)} % true α" in line
     assert (MARK in line) == is_marked
     (again,) = grade_judges([record], tmp_path)
     assert again.results == record.results
