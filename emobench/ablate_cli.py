@@ -71,6 +71,8 @@ def _numbers(text: str) -> list[int]:
         found = [int(part) for part in split_names(text)]
     except ValueError as error:
         raise UsageError(f"--seeds {text}: give whole numbers with commas, for example 0,1,2.") from error
+    if min(found, default=0) < 0:
+        raise UsageError(f"--seeds {text}: a seed is 0 or more.")
     if not found:
         raise UsageError("--seeds names no seed. Give whole numbers with commas, for example 0,1,2.")
     return list(dict.fromkeys(found))

@@ -25,7 +25,7 @@ from emobench.media import read_audio, write_lossless
 from emobench.provenance import device_name
 from emobench.rendering import render_facts
 from emobench.runner import set_threads
-from emobench.store import RunRecord, RunStore, find_runs, load_run, to_json
+from emobench.store import RunRecord, RunStore, find_runs, load_run, name_runs, to_json
 from emobench.subjects import SubjectCard, load_subjects
 from emobench.trained import choose_subject, load_method, trained_run
 from emobench.types import SAMPLE_RATE_HZ, Context, Driving, Floats, Method, Progress
@@ -91,10 +91,10 @@ def measure_fps(
     timed: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
     for turn, size in progress.track(list(product(range(repeats + 1), sizes)), f"bench {record.run.method}"):
         seconds = _time_once(method, driven[size], device)
+        if not seconds["field"] + seconds["composite"]:
+            raise UsageError(f"{record.run.method} renders no frame of its own: it has no speed to measure.")
         if turn > 0:  # the first turn compiles kernels and fills caches
             timed[size].append(seconds)
-    if not any(seconds["field"] + seconds["composite"] for times in timed.values() for seconds in times):
-        raise UsageError(f"{record.run.method} renders no frame of its own: it has no speed to measure.")
     facts = render_facts(method)
     report = SpeedReport(
         method=record.run.method, dataset=record.run.dataset, run=record.dir.name, subject=card.subject,
@@ -112,7 +112,7 @@ def _any_seed(path: Path) -> Path:
     found = [(directory, load_run(directory).run) for directory in find_runs(path)]
     complete = [(directory, run) for directory, run in found if run.status == "complete"] or found
     if len({to_json([run.config, run.split_hash]) for _, run in complete}) > 1:
-        names = ", ".join(directory.name for directory, _ in complete[:6])
+        names = name_runs(path, [directory for directory, _ in complete], seeds_together=True)
         raise UsageError(f"{path} holds runs that differ in more than the seed ({names}). Name one with --run.")
     return complete[0][0]
 

@@ -93,7 +93,7 @@ def run_command(
     config: Annotated[Path | None, typer.Option("--config", help="YAML with sections method: and dataset:.")] = None,
     split: Annotated[str, typer.Option("--split", help="Clips to score: test, or another with frames.")] = "test",
     protocol: ProtocolName = "strict",
-    seed: Annotated[int, typer.Option("--seed", help="First seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds.")] = 1,
     references: Annotated[bool, typer.Option(help="Also run ground truth and trivial references.")] = True,
     report: Annotated[bool, typer.Option(help="Write the report.")] = True,
@@ -170,6 +170,9 @@ def report_command(
     quiet: Quiet = False,
 ) -> None:
     """Tables, CSV, LaTeX and one self-contained page from runs."""
+    from emobench.given import require_folder
+
+    require_folder(out)
     from emobench.presenting import write_reports
     from emobench.progress import make_progress
     from emobench.store import find_runs, load_run
@@ -189,7 +192,9 @@ def compare_command(
     a: Annotated[Path, typer.Argument(help="Run directory A, or the folder that holds its seeds.")],
     b: Annotated[Path, typer.Argument(help="Run directory B, or the folder that holds its seeds.")],
     metrics: Metrics = "",
-    tolerance: Annotated[float, typer.Option(help="Differences below this share of A's value are equivalent.")] = 0.01,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Differences below this share of A's value are equivalent.")
+    ] = 0.01,
     as_json: Json = False,
 ) -> None:
     """Is B better or worse than A? Paired bootstrap, Holm over metrics."""
@@ -237,7 +242,7 @@ def list_command(
 
 @weights_app.command("list")
 def weights_list(as_json: Json = False) -> None:
-    """Every known weight: present or not, size, licence, who uses it."""
+    """Every known weight: present or not, what it is, size, licence."""
     list_command("weights", as_json=as_json)
 
 
@@ -297,15 +302,21 @@ def _run(request: Request, report: bool, as_json: bool, quiet: bool, allow_missi
 
 def _seeds(path: Path) -> list[Any]:
     """The runs at `path`: one, or those of several seeds. Raises UsageError where they differ in more than the seed."""
-    from emobench.store import find_runs, load_run
+    from emobench.store import find_runs, load_run, name_runs
 
     found = [load_run(directory) for directory in find_runs(path)]
     records = [record for record in found if record.run.status == "complete"] or found
     kinds = {json.dumps([r.run.method, r.run.dataset, r.run.config, r.run.split_hash], sort_keys=True) for r in records}
     if len(kinds) > 1 or len({r.run.seed for r in records}) < len(records):
-        names = ", ".join(record.dir.name for record in records[:6])
+        names = name_runs(path, [record.dir for record in records], seeds_together=True)
         raise UsageError(f"{path} holds runs that differ in more than the seed ({names}). Name one run directory.")
     return records
+
+
+def _pointer(text: str, error: Any) -> str:
+    """The end of click's sentence, and the help of the very command that it is about."""
+    command = error.ctx.command_path if getattr(error, "ctx", None) is not None else "emobench"
+    return f"{'' if text.endswith(('.', '?', '!')) else '.'} See: {command} --help"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -323,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if text.startswith("Usage:"):  # a command group without a command: its help
             print(text)
         else:
-            print(f"emobench: {text} See: emobench --help", file=sys.stderr)
+            print(f"emobench: {text}{_pointer(text, error)}", file=sys.stderr)
         code = EXIT_USAGE
     except KeyboardInterrupt:
         print("\nemobench: interrupted. Run the same command again: only what is missing is done.", file=sys.stderr)

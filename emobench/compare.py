@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from emobench import registry
 from emobench.errors import UsageError, suggest
 from emobench.stats import CONFIDENCE, MIN_CLUSTERS, holm, paired_bootstrap, sign_test
 from emobench.store import RunRecord
@@ -58,8 +59,9 @@ def compare_groups(
     _refuse_other_references((*a, *b), shared)
     if not isinstance(tolerance, Tolerance):
         tolerance = Tolerance(relative=tolerance)
+    noises = registry.noises()
     rows = [
-        _compare_metric(name, a, b, shared, subjects, tolerance=tolerance, seed=seed)
+        _compare_metric(name, a, b, shared, subjects, tolerance=tolerance, noise=noises.get(name, 0.0), seed=seed)
         for name in _metric_names((*a, *b), metrics)
     ]
     corrected = holm([row.p for row in rows])
@@ -144,6 +146,7 @@ def _compare_metric(
     subjects: Mapping[str, str],
     *,
     tolerance: Tolerance,
+    noise: float,
     seed: int,
 ) -> MetricComparison:
     first = next(record.results[name] for record in (*a, *b) if name in record.results)
@@ -169,7 +172,8 @@ def _compare_metric(
     mean_a = statistics.fmean(side_a)
     return replace(
         row, a=mean_a, b=statistics.fmean(side_b), delta=result.delta, ci_low=result.ci_low, ci_high=result.ci_high,
-        p=result.p, tolerance=tolerance.of(name, mean_a), reason=_pooling_note(name, (*a, *b), len(paired)),
+        p=result.p, tolerance=max(tolerance.of(name, mean_a), noise * abs(mean_a)),
+        reason=_pooling_note(name, (*a, *b), len(paired)),
     )  # fmt: skip
 
 

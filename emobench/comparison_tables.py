@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from emobench import registry
 from emobench.verdicts import Comparison
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ JSON_FIELDS = (
     *("higher_is_better", "seed_std_a", "seed_std_b", "reason"),
 )
 ARROWS = {True: "↑", False: "↓"}
+VERDICTS = (
+    "better, worse: p < .05 and Δ beyond --tolerance (1 % of a unless given); equivalent: the whole interval within "
+    "it; else inconclusive."
+)
 STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
@@ -80,7 +85,10 @@ def _number(value: float | None) -> str:
 
 def _caption(comparison: Comparison) -> str:
     """Everything that a reader must know and that has no column."""
-    lines = [comparison.caption]
+    lines = [comparison.caption, VERDICTS]
+    for name, noise in registry.noises().items():
+        if name in comparison.metrics:
+            lines.append(f"{name}: differences below {noise:.0%} of a may be the machine's and do not count")
     for side, only in (("a", comparison.only_a), ("b", comparison.only_b)):
         if only:
             lines.append(f"{len(only)} clips only in {side}: {', '.join(only)}")

@@ -87,7 +87,9 @@ def figures_views(
     emotions: Annotated[
         str, typer.Option("--emotions", help="Comma-separated tags; default: neutral, happy, surprised.")
     ] = "",
-    degrees: Annotated[str, typer.Option("--degrees", help="Comma-separated yaws of the camera.")] = "-20,-10,0,10,20",
+    degrees: Annotated[
+        str, typer.Option("--degrees", help="Yaws of the camera; filmed from the front, heads tear beyond about ±10.")
+    ] = "-10,-5,0,5,10",
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("views.png"),
     device: Device = "auto",
     threads: Threads = 0,

@@ -14,6 +14,7 @@ from emobench import weights
 from emobench.errors import InputError, UsageError, suggest
 from emobench.face.motion import nearest_rotations
 from emobench.face.tracks import load_track
+from emobench.given import read_arrays
 from emobench.run_clips import stored_pose
 from emobench.store import RunRecord
 from emobench.subjects import SubjectCard
@@ -50,7 +51,7 @@ def head_motion(
     if not path.is_file():
         near = suggest("head motion", source, [SWAY, CLIP, *clips]).partition(" See:")[0]
         raise UsageError(f"{near} --pose-from takes sway, clip, a test clip of this run, a track.npz or a video.")
-    pose = load_track(path).pose if path.suffix == TRACK_SUFFIX else _filmed(path, card.fps, progress)
+    pose = load_track(path, read_arrays).pose if path.suffix == TRACK_SUFFIX else _filmed(path, card.fps, progress)
     return extended(moved_to(pose, card), n_frames)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -65,6 +65,14 @@ def _weight_rows() -> list[dict[str, Any]]:
     return found
 
 
+def _described(row: Mapping[str, Any]) -> str:
+    """The summary, of a weight with its size and licence."""
+    if "licence" not in row:
+        return str(row["summary"])
+    size = [f"{row['size'] / 1e6:.1f} MB"] if row["size"] else []
+    return f"{row['summary']} ({', '.join([*size, row['licence']])})"
+
+
 def print_rows(kind: str, found: Sequence[dict[str, Any]], *, with_presets: bool = False) -> None:
     """A table that fits 80 columns; broken or unavailable plugins are red rows with their reason.
 
@@ -73,11 +81,13 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]], *, with_presets: bool
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(kind.removesuffix("s"), no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("what it is, or why it is not available", overflow="fold")
+    table.add_column("what it is, or why it is missing", overflow="fold")
     for row in found:
         mark = "yes" if row["available"] else "no"
         style = "" if row["available"] else "red"
-        text = row["summary"] if row["available"] else f"{row['summary']} — {row['reason']}".removeprefix(" — ")
+        text = _described(row)
+        if not row["available"]:
+            text = f"{text} — {row['reason']}".removeprefix(" — ")
         if not row.get("default", True):
             text = f"(on request) {text}"
         table.add_row(row["name"], mark, text, style=style)

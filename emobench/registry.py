@@ -34,6 +34,12 @@ class Entry:
     origin: str = ""  # distribution that registered it
 
 
+def noises() -> Mapping[str, float]:
+    """MetricSpec.noise of the metrics that have one."""
+    specs = ((name, entry.spec) for name, entry in entries("metric").items())
+    return {name: spec.noise for name, spec in specs if isinstance(spec, MetricSpec) and spec.noise}
+
+
 def entries(kind: str) -> dict[str, Entry]:
     """All registered plugins of a kind by name, in registration order; imports only their light spec modules."""
     found: dict[str, Entry] = {}

@@ -5,7 +5,6 @@ Knows specs and protocols; names no method, metric or dataset.
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from emobench import registry, weights
 from emobench.cache import ArrayCache, write_text, writing_folder
 from emobench.errors import EmobenchError, InputError
+from emobench.given import require_folder
 from emobench.hashing import code_hash, hash_value, identity, short
 from emobench.judges import JudgeSet
 from emobench.pasting import pastes_back, require_surroundings
@@ -71,6 +71,7 @@ class Job:
 def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord]:
     """Everything of `emobench run`: returns one record per unit, failed ones included (status "failed")."""
     plan = make_plan(request)
+    require_folder(request.out)
     set_threads(request.threads)
     context = Context(
         seed=request.seeds[0],
@@ -82,7 +83,6 @@ def run(request: Request, progress: Progress, cache_dir: Path) -> list[RunRecord
         backend=request.backend,
     )
     dataset = build_dataset(plan, context)
-    _check_writable(request.out)
     dataset.prepare()
     train, test = list(dataset.split("train")), _scored_clips(dataset, request.split)
     job = Job(
@@ -368,12 +368,3 @@ def _score_one(
         intensity=clip.intensity,
         stats={name: stats for name, (_, stats) in fresh.items()},
     )
-
-
-def _check_writable(out: Path) -> None:
-    """Fail before any compute when the run directory cannot be written; creates nothing."""
-    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    if not nearest.is_dir():
-        raise InputError(f"Cannot write the run directory {out}: {nearest.name} is a file. Choose another with --out.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"Cannot write the run directory {out}: permission denied. Choose another with --out.")

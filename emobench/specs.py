@@ -45,6 +45,9 @@ class MethodSpec(Spec):
 class MetricSpec(Spec):
     """Facts about a metric that need no computation. `digits` is for display only.
 
+    `noise` is the share by which equal runs differ on one shared machine: smaller differences earn no verdict and no
+    star.
+
     A metric that is no default is measured only when it is asked for, by name or with "all".
     """
 
@@ -53,6 +56,7 @@ class MetricSpec(Spec):
     needs_reference: bool = True
     digits: int = 2
     is_default: bool = True
+    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from emobench.errors import InputError, UsageError
 from emobench.types import Result
 
 SCHEMA = 1
+FEW = 6  # runs that a message names
+TO_MAKE_ONE = "To make a run: emobench run --method METHOD --dataset DATASET."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +180,7 @@ class RunStore:
 def load_run(directory: Path) -> RunRecord:
     """Read a run directory. Raises InputError when it is none, or written by a newer emobench."""
     if not (directory / "run.json").is_file():
-        raise InputError(
-            f"{directory} is not a run directory: it holds no run.json. See the last lines of emobench run."
-        )
+        raise InputError(f"{directory} is not a run directory: it holds no run.json. {TO_MAKE_ONE}")
     info = read_json(directory / "run.json")
     if not isinstance(info, dict) or not isinstance(info.get("schema"), int):
         raise InputError(f"{directory / 'run.json'} carries no schema number: not written by emobench.")
@@ -192,6 +193,11 @@ def load_run(directory: Path) -> RunRecord:
         run = RunInfo(**{name: value for name, value in info.items() if name in known})
     except TypeError as error:
         raise InputError(f"{directory / 'run.json'} is incomplete: {error}.") from error
+    if run.status == "complete" and not (directory / "plan.json").exists():
+        raise InputError(
+            f"{directory} was complete, but its plan.json is missing. Give its emobench run command again: what is "
+            "missing is made anew."
+        )
     stored = read_json(directory / "results.json") if (directory / "results.json").exists() else {}
     rows = read_json(directory / "plan.json") if (directory / "plan.json").exists() else []
     try:
@@ -209,10 +215,18 @@ def load_run(directory: Path) -> RunRecord:
         results=results,
         scores=_read_scores(directory / "scores.jsonl"),
         plan=plan,
-        previews={clip: path for clip, path in previews.items() if path.exists()},
+        previews={clip: path for clip, path in previews.items() if _is_film(path)},
         stages=stored.get("stages", {}),
         provenance=read_json(provenance) if provenance.exists() else {},
     )
+
+
+def _is_film(path: Path) -> bool:
+    """Whether the file is there and begins as an MP4 does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(8)[4:] == b"ftyp"
 
 
 def _read_scores(path: Path) -> list[ScoreRow]:
@@ -228,9 +242,26 @@ def find_runs(path: Path) -> list[Path]:
     """Run directories at or below `path`, sorted. Raises InputError when there is none."""
     if (path / "run.json").is_file():
         return [path]
+    if path.is_file():
+        raise InputError(f"{path} is a file, expected a run directory.")
     if not path.is_dir():
         raise InputError(f"No run directory at {path}: the folder does not exist.")
     found = sorted(p.parent for p in path.glob("**/run.json") if p.parent.name[:1] != ".")
     if not found:
-        raise InputError(f"No run directory at or below {path}. See the last lines of emobench run.")
+        raise InputError(f"No run directory at or below {path}: the folder holds no finished run. {TO_MAKE_ONE}")
     return found
+
+
+def name_runs(path: Path, found: Sequence[Path], *, seeds_together: bool = False) -> str:
+    """The shortest paths that name one of the runs `found` below `path`: at most FEW, then how many more.
+
+    A method's folder stands for its only run, or with `seeds_together` for all of its seeds.
+    """
+    held = Counter(run.parent for run in found)
+    names = dict.fromkeys(
+        run.parent if run.parent != path and (seeds_together or held[run.parent] == 1) else run for run in found
+    )
+    if len(names) == 1:  # one method's runs, which differ in more than the seed: its folder would name them all again
+        names = dict.fromkeys(found)
+    told = ", ".join(str(name) for name in list(names)[:FEW])
+    return told + (f" and {len(names) - FEW} more" if len(names) > FEW else "")

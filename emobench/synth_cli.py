@@ -30,7 +30,7 @@ def synth_command(
     subject: Annotated[str, typer.Option("--subject", help="Subject of the run; default: the first.")] = "",
     transcript: Annotated[str, typer.Option("--transcript", help="What is said, where known.")] = "",
     pose_from: Pose = "sway",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the head sway.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the head sway.")] = 0,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: Json = False,

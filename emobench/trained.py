@@ -7,7 +7,7 @@ from pathlib import Path
 from emobench import registry
 from emobench.config import resolve
 from emobench.errors import InputError, UsageError
-from emobench.store import RunRecord, RunStore, find_runs, load_run
+from emobench.store import RunRecord, RunStore, find_runs, load_run, name_runs
 from emobench.subjects import SubjectCard
 from emobench.types import Context, Method, Progress
 
@@ -16,7 +16,7 @@ def one_run(path: Path) -> Path:
     """The run directory itself, or the only one below a folder. Raises UsageError where there are several."""
     found = find_runs(path)
     if len(found) > 1:
-        raise UsageError(f"{path} holds {len(found)} runs ({', '.join(run.name for run in found[:6])}). Name one.")
+        raise UsageError(f"{path} holds {len(found)} runs ({name_runs(path, found)}). Name one.")
     return found[0]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from emobench import weights
 from emobench.cache import ArrayCache
 from emobench.errors import InputError, UsageError
+from emobench.given import require_folder
 from emobench.hashing import hash_file, hash_value, identity, short
 from emobench.media import probe, write_preview
 from emobench.planning import STRICT, choose_metrics, find_scheme
@@ -84,6 +85,7 @@ def score_folders(
     """One record over the clips of either folder; one without a partner is a row with its reason, never dropped."""
     scheme = find_scheme(protocol)
     specs = choose_metrics(metrics, scheme)
+    require_folder(out)
     pairs = pair_videos(pred, ref, labels, progress)
     set_threads(threads)
     label = name or pred.resolve().name

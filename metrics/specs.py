@@ -307,12 +307,12 @@ CSIM = MetricSpec(
     citation="Chen et al., MobileFaceNets, CCBR 2018; Deng et al., ArcFace, CVPR 2019",
 )
 FPS_RENDER = MetricSpec(
-    name="fps.render", version="1", unit="frames/s", higher_is_better=True, needs_reference=False, digits=1,
+    name="fps.render", version="1", unit="frames/s", higher_is_better=True, needs_reference=False, digits=1, noise=0.25,
     summary="Rendering speed: frames per second of radiance field and composition",
     factory="emobench.metrics.speed:RenderSpeed", code=("emobench.metrics.speed",),
 )
 LATENCY_AUDIO = MetricSpec(
-    name="latency.audio", version="1", unit="ms/s", higher_is_better=False, digits=1, needs_reference=False,
+    name="latency.audio", version="1", unit="ms/s", higher_is_better=False, digits=1, noise=0.25, needs_reference=False,
     is_default=False,
     summary="Milliseconds of the audio stage for a second of speech",
     factory="emobench.metrics.speed:AudioLatency", code=("emobench.metrics.speed",),

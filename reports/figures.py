@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emobench.drawing import FAINT, shortened
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 UNRANKED = "#8f8a80"
 WIDTH_INCHES = 3.5
+ON_PALE = "#101418"  # not the ink of the page, which turns pale at night
+SLANTED: Mapping[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}  # of names below columns
+MIDDLE_LUMINANCE = 0.179  # where black and white stand out alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +152,26 @@ def draw_emotions(axes: Axes, column: Column, rows: Sequence[MethodRow], scores:
         annot_kws={"fontsize": 8},
         ax=axes,
     )
+    _contrast(axes, len(table.columns))
     axes.grid(False)
     axes.tick_params(axis="x", length=0)
     axes.set_yticklabels([shortened(label) for label in table.index], rotation=0)
-    axes.set_xticklabels([shortened(label, 12) for label in table.columns], rotation=30, ha="right")
+    axes.set_xticklabels(
+        [shortened(label, 12) for label in table.columns], rotation=30, ha="right", rotation_mode="anchor"
+    )
     unit = f" ({column.unit})" if column.unit else ""
     axes.set(xlabel="", ylabel="", title=f"{shortened(column.name)}{shortened(unit, 12)} {column.arrow}")
+
+
+def _contrast(axes: Axes, n_columns: int) -> None:
+    """Colour each cell's text black or white, whichever stands out more (WCAG 2.2, relative luminance)."""
+    from seaborn.utils import relative_luminance
+
+    faces = axes.collections[0].get_facecolor()
+    for text in axes.texts:
+        x, y = text.get_position()
+        is_pale = relative_luminance(faces[int(y) * n_columns + int(x)]) > MIDDLE_LUMINANCE
+        text.set_color(ON_PALE if is_pale else "white")
 
 
 def emotion_table(column: Column, rows: Sequence[MethodRow], scores: pd.DataFrame) -> pd.DataFrame:
@@ -183,6 +200,7 @@ def draw_confusion(axes: Axes, confusion: Confusion) -> None:
         annot_kws={"fontsize": 8},
         ax=axes,
     )
+    _contrast(axes, counts.shape[1])
     for edge in range(1, max(counts.shape)):
         for line, limit in ((axes.axhline, counts.shape[0]), (axes.axvline, counts.shape[1])):
             if edge < limit:
@@ -191,7 +209,9 @@ def draw_confusion(axes: Axes, confusion: Confusion) -> None:
     axes.grid(False)
     axes.tick_params(axis="x", length=0)
     axes.set_yticklabels([shortened(label, 12) for label in counts.index], rotation=0)
-    axes.set_xticklabels([shortened(label, 12) for label in counts.columns], rotation=30, ha="right")
+    axes.set_xticklabels(
+        [shortened(label, 12) for label in counts.columns], rotation=30, ha="right", rotation_mode="anchor"
+    )
     axes.set(xlabel="predicted", ylabel="asked for", title=shortened(f"{confusion.label} · {confusion.metric}", 40))
 
 

@@ -114,7 +114,8 @@ def summarise(runs: Sequence[RunRecord]) -> list[MethodRow]:
         for label, title, group in zip(_labels(groups, titles), titles, groups, strict=True)
     ]
     rows.sort(key=lambda row: (row.data, _rank(row.role, ROLE_ORDER), row.label))
-    return [_with_best(row, rows) for row in rows]
+    noises = registry.noises()
+    return [_with_best(row, rows, noises) for row in rows]
 
 
 def by_dataset(rows: Sequence[MethodRow]) -> dict[str, list[MethodRow]]:
@@ -265,7 +266,7 @@ def _interval_of_seed_means(name: str, group: Sequence[RunRecord]) -> tuple[floa
     return interval.low, interval.high
 
 
-def _with_best(row: MethodRow, rows: Sequence[MethodRow]) -> MethodRow:
+def _with_best(row: MethodRow, rows: Sequence[MethodRow], noises: Mapping[str, float]) -> MethodRow:
     """Mark the best of at least two different complete values of one signature among ranked rows.
 
     None where pasted rows stand beside others, nor where the signature says that its values are NOT_RANKED.
@@ -283,6 +284,8 @@ def _with_best(row: MethodRow, rows: Sequence[MethodRow]) -> MethodRow:
         if comparable:
             higher = next(r.results[name].higher_is_better for r in row.runs if name in r.results)
             best = max(values) if higher else min(values)
+            if any(0 < abs(value - best) <= noises.get(name, 0.0) * abs(best) for value in values):
+                best = None  # the machine's own variation
         cells[name] = replace(cell, is_best=cell.is_complete and best is not None and cell.value == best)
     return replace(row, cells=cells)
 

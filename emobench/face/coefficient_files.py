@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.cache import load_arrays
 from emobench.errors import InputError
+from emobench.given import FORMATS, read_arrays
 
 SUFFIXES = (".npz", ".npy", ".mat")
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".tar", ".joblib")
@@ -110,7 +110,7 @@ def _read_file(path: Path) -> dict[str, NDArray[Any]]:
     _refuse_pickle(path)
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return load_arrays(path)
+        return read_arrays(path)
     if suffix == ".npy":
         return {"coeff": _read_npy(path)}
     if suffix == ".mat":
@@ -121,8 +121,10 @@ def _read_file(path: Path) -> dict[str, NDArray[Any]]:
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"Cannot read {path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path} is no npy file, or holds Python objects in place of numbers; {FORMATS}.") from error
 
 
 def _read_mat(path: Path) -> dict[str, NDArray[Any]]:

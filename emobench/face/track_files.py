@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emobench.cache import load_arrays, save_arrays
+from emobench.cache import save_arrays
 from emobench.errors import InputError
 from emobench.face.motion import fill_gaps, nearest_rotations, smooth
+from emobench.given import read_arrays
 from emobench.types import Camera, Floats, HeadPose, Track
 
 SCHEMA = 1
@@ -77,7 +78,7 @@ def file_arrays(found: FileTrack) -> dict[str, NDArray[Any]]:
 
 def load_track_file(path: Path) -> FileTrack:
     """Read and check a track file. Raises InputError that names the array and what is wrong with it."""
-    return parse_track_file(path, load_arrays(path))
+    return parse_track_file(path, read_arrays(path))
 
 
 def parse_track_file(path: Path, stored: dict[str, NDArray[Any]]) -> FileTrack:

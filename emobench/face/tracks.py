@@ -11,6 +11,7 @@ backdrop (H, W, 3) u8.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,12 @@ def save_track(path: Path, track: Track) -> None:
     )
 
 
-def load_track(path: Path) -> Track:
-    """Read track.npz. Raises InputError on a missing file, a missing array or a newer schema."""
-    stored = load_arrays(path)
+def load_track(path: Path, read: Callable[[Path], dict[str, NDArray[Any]]] = load_arrays) -> Track:
+    """Read track.npz. Raises InputError on a missing file, a missing array or a newer schema.
+
+    `read` says what is wrong with the file: another function where it is a user's own.
+    """
+    stored = read(path)
     _check_schema(path, stored)
     try:
         focal, cx, cy, width, height = stored["camera"].tolist()

@@ -74,7 +74,7 @@ def test_empty_folder_of_videos_is_refused(tmp_path: Path) -> None:
 def test_unwritable_run_directory_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = emobench("run", "-m", "static", "-d", "puppet-tiny", "--out", "file/runs", cache=tmp_path)
-    refused(done, "Cannot write the run directory", "--out")
+    refused(done, "file is a file, expected a folder", "--out")
     assert not (tmp_path / "datasets").exists()
 
 

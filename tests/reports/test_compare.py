@@ -209,3 +209,16 @@ def test_table_fits_80_columns_without_cutting_a_verdict(make_run):
     assert "…\n" not in text
     for row in comparison.metrics.values():
         assert row.verdict in text
+
+
+def test_speeds_need_more_than_the_machines_own_variation(make_run):
+    run = make_run()
+    value = run.results["fps.render"].value
+    tenth, half = (shifted(run, "fps.render", share * value) for share in (0.1, 0.5))
+    slight = compare_runs(run, tenth).metrics["fps.render"]
+    assert slight.delta == pytest.approx(0.1 * value)
+    assert slight.verdict in ("inconclusive", "equivalent")
+    assert compare_runs(run, half).metrics["fps.render"].verdict == "better"
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render_table(compare_runs(run, tenth)))
+    assert "differences below 25% of a" in " ".join(console.file.getvalue().split())

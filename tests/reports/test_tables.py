@@ -382,3 +382,12 @@ def test_scores_without_emotion_make_no_emotion_figure(make_run, tmp_path):
     scores = [replace(s, emotion=None, intensity=None, detail={}) for s in run.scores]
     names = {path.name for path in write_figures([replace(run, scores=scores)], tmp_path)}
     assert names == {"metrics.png", "metrics.pdf"}
+
+
+@pytest.mark.parametrize(("gain", "has_star"), [(1.1, False), (1.5, True)])
+def test_the_fastest_row_has_a_star_only_beyond_the_machines_own_variation(make_run, gain, has_star):
+    first, second = make_run("a"), make_run("b")
+    speed = first.results["fps.render"]
+    second = replace(second, results=second.results | {"fps.render": replace(speed, value=speed.value * gain)})
+    stars = {row.label: row.cells["fps.render"].is_best for row in summarise([first, second])}
+    assert stars == {"a": False, "b": has_star}

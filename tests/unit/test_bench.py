@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from emobench.bench import SpeedReport, _row, lines
+from pathlib import Path
+
+import pytest
+
+from emobench import bench
+from emobench.bench import SpeedReport, _row, lines, measure_fps
+from emobench.errors import UsageError
+from emobench.progress import SilentProgress
+from emobench.types import Driving, Method
+
+from .animated_run import PaintingMethod, finished_run
 
 
 def times(field: float, write: float = 0.1) -> dict[str, float]:
@@ -27,3 +37,23 @@ def test_the_table_fits_80_columns_and_names_what_speeds_depend_on() -> None:
     assert max(map(len, text)) <= 80
     for fact in ("Processor X", "2 threads", "float32", "numba", "deformed", "batch 1", "1 × 200 frames"):
         assert fact in " ".join(text)
+
+
+def test_a_method_without_frames_of_its_own_is_refused_after_one_render(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renders = []
+
+    def time_once(method: Method, driving: Driving, device: str) -> dict[str, float]:
+        renders.append(driving.clip_id)
+        return times(0.0) | {"composite": 0.0}
+
+    finished_run(tmp_path / "run")
+    monkeypatch.setattr(bench, "load_method", lambda *_: PaintingMethod())
+    monkeypatch.setattr(bench, "_time_once", time_once)
+    with pytest.raises(UsageError, match="renders no frame of its own"):
+        measure_fps(
+            tmp_path / "run", sizes=[96, 128], subject="", frames=2, repeats=5, device="cpu", threads=1,
+            progress=SilentProgress(), cache_dir=tmp_path,
+        )  # fmt: skip
+    assert renders == ["bench-96"]

@@ -114,7 +114,7 @@ def test_recordings_without_a_fitting_track_file_are_named_with_the_reason(tmp_p
         "slow.mp4: slow.track.npz does not fit it: the track has 30 fps, the video 25",
         "bare.mp4: bare.track.npz has no landmarks, and the face landmarker is not here",
         "lost.mp4: no face in 8 of 20 frames; 90% must show one",
-        "text.mp4: Cannot read arrays",
+        "text.track.npz is no npz file",
     ):
         assert reason in said
 

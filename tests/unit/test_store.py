@@ -54,6 +54,7 @@ def test_results_survive_a_round_trip(tmp_path: Path) -> None:
         value=1.5, ci_low=1.0, ci_high=2.0, n_scored=3, n_total=4, unit="dB", higher_is_better=True, signature="s"
     )
     store.write("run.json", info())
+    store.write("plan.json", [])
     store.write_results({"psnr": result}, {"fit": 1.0})
     record = load_run(tmp_path)
     assert record.results == {"psnr": result}

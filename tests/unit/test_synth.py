@@ -184,7 +184,7 @@ def test_somebody_elses_motion_happens_about_the_subjects_own_pose(record: RunRe
 
 def test_a_file_without_motion_is_named(record: RunRecord, tmp_path: Path) -> None:
     (tmp_path / "track.npz").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"track\.npz"):
+    with pytest.raises(InputError, match=r"track\.npz is no npz file"):
         motion(str(tmp_path / "track.npz"), record)
 
 
