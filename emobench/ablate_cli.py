@@ -102,7 +102,7 @@ def _ablate(
         progress.note(f"open {path}")
     if report:
         complete = [record for record in records if record.run.status == "complete"]
-        write_reports(complete, folder / "report", [], progress, to_terminal=False)
+        write_reports(complete, folder / "report", [], progress, to_terminal=False, threads=request.threads)
     if as_json:
         print(to_json(ablation_files.as_json(table)).rstrip())
     else:

@@ -159,7 +159,7 @@ def score_command(
         allow_unpickle=allow_unpickle,
     )
     folder = out / "videos" / "report" if report else None
-    raise typer.Exit(present(records, folder, as_json, progress, allow_missing=allow_missing))
+    raise typer.Exit(present(records, folder, as_json, progress, allow_missing=allow_missing, threads=threads))
 
 
 @app.command("report")
@@ -297,7 +297,7 @@ def _run(request: Request, report: bool, as_json: bool, quiet: bool, allow_missi
     progress = make_progress(quiet)
     records = run(request, progress, environment.cache_dir())
     folder = request.out / plan.material / "report" if report else None
-    return present(records, folder, as_json, progress, allow_missing=allow_missing)
+    return present(records, folder, as_json, progress, allow_missing=allow_missing, threads=request.threads)
 
 
 def _seeds(path: Path) -> list[Any]:

@@ -172,7 +172,7 @@ def _compare_metric(
     mean_a = statistics.fmean(side_a)
     return replace(
         row, a=mean_a, b=statistics.fmean(side_b), delta=result.delta, ci_low=result.ci_low, ci_high=result.ci_high,
-        p=result.p, tolerance=max(tolerance.of(name, mean_a), noise * abs(mean_a)),
+        p=result.p, tolerance=tolerance.of(name, mean_a), noise=noise * abs(mean_a),
         reason=_pooling_note(name, (*a, *b), len(paired)),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ Its words are for files that belong to the user; those of emobench.cache, which 
 
 from __future__ import annotations
 
+import lzma
 import os
 import tempfile
 import zipfile
@@ -52,7 +53,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, NotImplementedError, TypeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path} is damaged, or holds Python objects in place of numbers; {FORMATS}.") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise InputError(f"{path} is an archive of other files, no npz file; {FORMATS}.")

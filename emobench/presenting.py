@@ -31,6 +31,7 @@ def present(
     progress: Progress,
     *,
     allow_missing: bool = False,
+    threads: int = 0,
 ) -> int:
     """Print results (JSON or table), write the report, name the files to open; the exit code.
 
@@ -50,7 +51,7 @@ def present(
         print(json.dumps({"runs": runs}, indent=1, sort_keys=True))
     complete = [record for record in records if record.run.status == "complete"]
     if report_dir is not None and complete:
-        write_reports(complete, report_dir, [], progress, to_terminal=not as_json)
+        write_reports(complete, report_dir, [], progress, to_terminal=not as_json, threads=threads)
     for record in complete:
         progress.note(f"run {_label(record)} seed {record.run.seed}: {record.dir}")
     return exit_code(records, allow_missing=allow_missing)
@@ -81,34 +82,45 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def write_reports(
-    records: Sequence[RunRecord], out: Path, formats: Sequence[str], progress: Progress, *, to_terminal: bool = True
+    records: Sequence[RunRecord],
+    out: Path,
+    formats: Sequence[str],
+    progress: Progress,
+    *,
+    to_terminal: bool = True,
+    threads: int = 0,
 ) -> None:
-    """Reports that print, then those that write files: of many runs side by side in processes of their own."""
+    """Reports that print, then those that write files: of many runs side by side in up to `threads` processes (0: all
+    that there are)."""
     names = formats or [name for name, entry in registry.entries("report").items() if entry.broken is None]
     specs = [registry.find("report", name) for name in names]
     for spec in specs:
         if to_terminal and not spec.suffix:
             write_report(spec, records, out)
     filed = [spec for spec in specs if spec.suffix]
-    for path in write_files(filed, records, out):
+    for path in write_files(filed, records, out, threads or environment.thread_count()):
         if path is not None:
             progress.note(f"open {path}")
 
 
-def write_files(specs: Sequence[ReportSpec], records: Sequence[RunRecord], out: Path) -> list[Path | None]:
+def write_files(
+    specs: Sequence[ReportSpec], records: Sequence[RunRecord], out: Path, threads: int
+) -> list[Path | None]:
     """What each report wrote, in the order of `specs`; errors of a report come through."""
-    n_workers = min(environment.thread_count(), len(specs))
+    n_workers = min(threads, len(specs))
     if n_workers < 2 or len(records) < RUNS_WORTH_WORKERS:
         return [write_report(spec, records, out) for spec in specs]
-    with ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
         running = [pool.submit(write_report, spec, records, out) for spec in specs]
-        try:
-            return [future.result() for future in running]
-        except BrokenProcessPool as error:
-            raise EmobenchError(
-                "A process that writes a report died (out of memory?). The runs are complete: emobench report RUNS, "
-                "with EMOBENCH_THREADS=1 to write one after the other."
-            ) from error
+        return [future.result() for future in running]
+    except BrokenProcessPool as error:
+        raise EmobenchError(
+            "A process that writes a report died (out of memory?). The runs are complete: emobench report RUNS, "
+            "with EMOBENCH_THREADS=1 to write one after the other."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def write_report(spec: ReportSpec, records: Sequence[RunRecord], out: Path) -> Path | None:

@@ -42,6 +42,7 @@ class MetricComparison:
     p: float | None = None
     p_holm: float | None = None
     tolerance: float | None = None
+    noise: float = 0.0  # in the metric's unit: by as much equal runs differ; earns no verdict
     verdict: Verdict = "inconclusive"
     n: int = 0
     only_a: tuple[str, ...] = ()
@@ -87,7 +88,7 @@ class Comparison:
 
 
 def judged(row: MetricComparison, p_holm: float | None, alpha: float) -> MetricComparison:
-    """Better or worse: significant and beyond the tolerance. Equivalent: the whole interval within it."""
+    """Better or worse: significant, beyond tolerance and noise. Equivalent: the whole interval within the tolerance."""
     row = replace(row, p_holm=p_holm)
     is_significant = p_holm is not None and p_holm < alpha
     if row.delta is None or row.tolerance is None:
@@ -96,6 +97,6 @@ def judged(row: MetricComparison, p_holm: float | None, alpha: float) -> MetricC
         within = max(abs(row.ci_low), abs(row.ci_high)) <= row.tolerance
         if within:
             return replace(row, verdict="equivalent")
-    if is_significant and abs(row.delta) > row.tolerance:
+    if is_significant and abs(row.delta) > max(row.tolerance, row.noise):
         return replace(row, verdict="better" if (row.delta > 0) == row.higher_is_better else "worse")
     return replace(row, verdict="inconclusive")

@@ -58,7 +58,7 @@ EMOHEAD = MethodSpec(
         "no-shape": "the portrait without L_shape: neither silhouette nor depth of the face",
         "paste-back": "the head pasted onto the target's own torso and background",
         "fine": "portraits trained almost three times as long: about a minute each on two cores",
-        "finest": "portraits trained about five minutes each on two cores, with a larger field",
+        "finest": "portraits trained some four minutes each on two cores, with a larger field",
         "streaming": "causal: hears no more than 130 ms beyond the middle of a frame, and no text",
         "pretrained": "hears through wav2vec 2.0, a speech-emotion network and BERT of the local cache",
     },

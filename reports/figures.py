@@ -156,9 +156,7 @@ def draw_emotions(axes: Axes, column: Column, rows: Sequence[MethodRow], scores:
     axes.grid(False)
     axes.tick_params(axis="x", length=0)
     axes.set_yticklabels([shortened(label) for label in table.index], rotation=0)
-    axes.set_xticklabels(
-        [shortened(label, 12) for label in table.columns], rotation=30, ha="right", rotation_mode="anchor"
-    )
+    axes.set_xticklabels([shortened(label, 12) for label in table.columns], **SLANTED)
     unit = f" ({column.unit})" if column.unit else ""
     axes.set(xlabel="", ylabel="", title=f"{shortened(column.name)}{shortened(unit, 12)} {column.arrow}")
 
@@ -209,9 +207,7 @@ def draw_confusion(axes: Axes, confusion: Confusion) -> None:
     axes.grid(False)
     axes.tick_params(axis="x", length=0)
     axes.set_yticklabels([shortened(label, 12) for label in counts.index], rotation=0)
-    axes.set_xticklabels(
-        [shortened(label, 12) for label in counts.columns], rotation=30, ha="right", rotation_mode="anchor"
-    )
+    axes.set_xticklabels([shortened(label, 12) for label in counts.columns], **SLANTED)
     axes.set(xlabel="predicted", ylabel="asked for", title=shortened(f"{confusion.label} · {confusion.metric}", 40))
 
 

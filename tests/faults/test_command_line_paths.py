@@ -177,6 +177,11 @@ def given_files(folder: Path) -> None:
     (folder / "junk.npy").write_bytes(bytes(range(256)) * 4)
     (folder / "cut.npz").write_bytes(whole[: len(whole) // 2])
     (folder / "rotten.npz").write_bytes(whole[:200] + b"?" * 8 + whole[208:])
+    with zipfile.ZipFile(folder / "lzma.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("alpha.npy", plain.getvalue() * 20)
+    packed = bytearray((folder / "lzma.npz").read_bytes())
+    packed[60:80] = b"?" * 20
+    (folder / "lzma.npz").write_bytes(packed)
     with zipfile.ZipFile(folder / "letters.npz", "w") as archive:
         archive.writestr("letter.txt", "a letter")
 
@@ -192,6 +197,7 @@ def in_a_users_words(told: str) -> bool:
         (".", ". is a folder; name a .npz file."),
         *((name, f"{name} is no npz file; see docs") for name in ("note.txt", "junk.npz", "array.npz", "cut.npz")),
         ("rotten.npz", "rotten.npz is damaged"),
+        ("lzma.npz", "lzma.npz is damaged"),
         ("objects.npz", "objects.npz is damaged, or holds Python objects"),
         ("letters.npz", "letters.npz is an archive of other files"),
     ],

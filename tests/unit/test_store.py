@@ -13,7 +13,7 @@ import pytest
 from emobench.cache import ArrayCache, load_arrays, save_arrays, write_text, writing, writing_folder
 from emobench.errors import InputError, UsageError
 from emobench.hashing import code_hash, hash_arrays, hash_value
-from emobench.store import SCHEMA, RunInfo, RunStore, find_runs, load_run, to_json
+from emobench.store import SCHEMA, PlanRow, RunInfo, RunStore, find_runs, load_run, to_json
 from emobench.types import Result
 
 
@@ -60,6 +60,29 @@ def test_results_survive_a_round_trip(tmp_path: Path) -> None:
     assert record.results == {"psnr": result}
     assert record.stages == {"fit": 1.0}
     assert record.run == info()
+
+
+def test_a_complete_run_without_its_plan_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.write("run.json", info(status="complete"))
+    with pytest.raises(InputError, match=r"plan\.json is missing\. Give its emobench run command again"):
+        load_run(tmp_path)
+    store.write("run.json", info(status="failed"))
+    assert load_run(tmp_path).plan == []
+
+
+def test_a_damaged_preview_counts_as_missing(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.write("run.json", info())
+    rows = [
+        PlanRow(clip=name, subject="amy", emotion="happy", intensity=3, n_frames=2, transcript=None)
+        for name in ("whole", "junk", "absent")
+    ]
+    store.write("plan.json", rows)
+    (tmp_path / "predictions").mkdir()
+    store.prediction("whole", ".mp4").write_bytes(bytes(4) + b"ftypisom")
+    store.prediction("junk", ".mp4").write_bytes(b"x")
+    assert set(load_run(tmp_path).previews) == {"whole"}
 
 
 def test_newer_schema_is_refused(tmp_path: Path) -> None:
